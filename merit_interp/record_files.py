@@ -1,0 +1,222 @@
+"""Files that survive a kill: append-only JSONL, whole files, and the marker of a finished run.
+
+    with JsonlAppender(run / "trials.jsonl") as trials:
+        trials.append({"number": 0})
+    rows = read_jsonl(run / "trials.jsonl")
+
+A line is one JSON object. A process that dies while it writes leaves at most one torn last line,
+which readers skip and the next appender cuts off. This file must not know what the records mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from merit_interp.errors import RunError
+
+FINISHED_MARKER = "finished.json"
+"""Written last into a run directory; a run without it was interrupted."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that its name only ever shows the whole content.
+
+    Raises:
+        RunError: The directory cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}", valid="a directory that can be written"
+        ) from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}", valid="a disk with room for it"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON value whole, indented, with a final newline."""
+    write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _umask() -> int:
+    # the umask can only be read by setting it
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def directory_written_whole(path: Path) -> Iterator[Path]:
+    """A temporary sibling directory that takes the final name only if the block ends well.
+
+    Raises:
+        RunError: `path` exists already, or its parent cannot be written.
+    """
+    path = Path(path)
+    if path.exists():
+        raise RunError(f"{path} exists already", valid="a directory that does not exist yet")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}", valid="a directory that can be written"
+        ) from None
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class JsonlAppender:
+    """Appends JSON objects to a file, each line on disk before `append` returns.
+
+    A torn last line, left by a killed process, is cut off when the file is opened.
+
+    Raises:
+        RunError: The file cannot be opened or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _cut_torn_tail(self.path)
+            # line-buffered text could split a line over two writes; one os.write cannot tear
+            # except by a kill, which the reader tolerates
+            self._descriptor = os.open(
+                self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
+            )
+        except OSError as error:
+            raise RunError(f"cannot write {path}: {error.strerror}") from None
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one object as one line."""
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(self._descriptor, line[written:])
+        except OSError as error:
+            raise RunError(
+                f"cannot write {self.path}: {error.strerror}",
+                valid="a disk with room; run again with --resume",
+            ) from None
+
+    def close(self) -> None:
+        """Close the file; further appends fail."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> JsonlAppender:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Literal[False]:
+        self.close()
+        return False
+
+
+def _cut_torn_tail(path: Path) -> None:
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a JSONL file; a torn last line is left out, a missing file is empty.
+
+    Raises:
+        RunError: A line other than the last is not a JSON object.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    lines = content.split(b"\n")
+    rows: list[dict[str, Any]] = []
+    # the piece after the last newline is empty, or the torn line of a killed process
+    for number, line in enumerate(lines[:-1], start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise RunError(
+                f"{path}, line {number}, is not JSON", valid="one JSON object a line"
+            ) from None
+        if not isinstance(row, dict):
+            raise RunError(f"{path}, line {number}, is not a JSON object")
+        rows.append(row)
+    return rows
+
+
+def open_run_directory(path: Path, *, resume: bool = False, overwrite: bool = False) -> Path:
+    """Make or reopen the directory of a run.
+
+    Raises:
+        RunError: It holds something and neither `resume` nor `overwrite` was asked for, it is a
+            file, or it cannot be written.
+    """
+    path = Path(path)
+    if resume and overwrite:
+        raise RunError("--resume and --overwrite exclude each other", valid="one of them")
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file", valid="a directory, new or empty")
+    try:
+        used = path.is_dir() and any(path.iterdir())
+        if used and overwrite:
+            if not (path / "run.json").exists():
+                raise RunError(
+                    f"{path} is not a run directory, so it is not overwritten",
+                    valid="a directory with a run.json, or a new one",
+                )
+            shutil.rmtree(path)
+        elif used and not resume:
+            raise RunError(
+                f"{path} holds an earlier run", valid="--resume, --overwrite or another --out"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror}", valid="a directory that can be written"
+        ) from None
+    if not os.access(path, os.W_OK):
+        raise RunError(f"cannot write {path}", valid="a directory that can be written")
+    return path

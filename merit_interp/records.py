@@ -1,0 +1,138 @@
+"""What a run writes down: frozen values, one a line of JSONL, each with the settings behind it.
+
+    score = ItemScore.from_row(row)
+    score.margin_nats
+
+Rooms that compute write these; rooms that tabulate and draw read them, and nothing else passes
+between the two. This file loads no torch and must not know where a record comes from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+Skill = Literal["reasoning", "perception", "other"]
+
+
+class Row:
+    """A record that turns into one JSON object and back."""
+
+    def to_row(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload,no-any-return]
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """The record of a JSON object; keys that the record lacks are an error."""
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class ItemScore(Row):
+    """One item scored by one model."""
+
+    item: str
+    """The item's id."""
+    model: str
+    """The model's name in this run: `vlm`, `merged`, `uniform_attention_0.5`, ..."""
+    recipe: str
+    """Merge hash of the recipe in force; `vlm` for the unmerged model."""
+    skill: Skill
+    category: str
+    group: str
+    """The video's identity: the cluster of every interval."""
+    answer: int
+    """Index of the right option."""
+    log_probs: tuple[float, ...] = ()
+    """Log-probability of each option given the prompt, in nats; empty where status is failed."""
+    status: Literal["ok", "failed"] = "ok"
+    reason: str | None = None
+    """Why the item has no score."""
+    item_set: str = ""
+    """Name of the item set: `validation`, `longer`, ..."""
+
+    @property
+    def chosen(self) -> int | None:
+        """Index of the most probable option (the first, where options tie); None if failed."""
+        if not self.log_probs:
+            return None
+        return max(range(len(self.log_probs)), key=lambda i: (self.log_probs[i], -i))
+
+    @property
+    def correct(self) -> bool:
+        """Whether the right option was chosen; a failed item is not."""
+        return self.chosen == self.answer
+
+    @property
+    def margin_nats(self) -> float:
+        """Right option's log-probability minus the best other's, in nats; NaN if failed."""
+        if not self.log_probs:
+            return math.nan
+        others = [v for i, v in enumerate(self.log_probs) if i != self.answer]
+        return self.log_probs[self.answer] - max(others)
+
+    @property
+    def probability(self) -> float:
+        """Right option's probability among the options; NaN if failed."""
+        if not self.log_probs:
+            return math.nan
+        top = max(self.log_probs)
+        return math.exp(self.log_probs[self.answer] - top) / sum(
+            math.exp(v - top) for v in self.log_probs
+        )
+
+    @property
+    def entropy_nats(self) -> float:
+        """Entropy of the distribution over the options, in nats; NaN if failed."""
+        if not self.log_probs:
+            return math.nan
+        top = max(self.log_probs)
+        total = math.log(sum(math.exp(v - top) for v in self.log_probs)) + top
+        return -sum(math.exp(v - total) * (v - total) for v in self.log_probs)
+
+
+@dataclass(frozen=True)
+class Trial(Row):
+    """One recipe tried by a search, against the unmerged VLM on the same items."""
+
+    number: int
+    """Order of proposal, from 0."""
+    recipe: str
+    """Merge hash."""
+    layers: Mapping[str, Any]
+    """The recipe's coefficients, as in recipe.json."""
+    split: Literal["search", "validation"]
+    objective: float
+    """J = delta_tr - penalty * max(0, -delta_tp), in the objective's unit."""
+    delta_tr: float
+    """Mean change on reasoning items, in the objective's unit."""
+    delta_tp: float
+    """Mean change on perception items, in the objective's unit."""
+    delta_tr_accuracy: float
+    """Change of reasoning accuracy, a share in [-1, 1]."""
+    delta_tp_accuracy: float
+    """Change of perception accuracy, a share in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Provenance(Row):
+    """What made a run: enough to make it again."""
+
+    command: tuple[str, ...]
+    versions: Mapping[str, str]
+    """Version of merit-interp, Python and each library that a number depends on."""
+    seed: int
+    device: str
+    dtype: str
+    threads: int
+    fingerprints: Mapping[str, str]
+    """Fingerprint of each model and items file, by role."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    started_utc: str = ""
+    processor: str = ""
+    """Which route made the pixels: `torchvision` (the family's own) or `pil`."""

@@ -1,0 +1,32 @@
+"""Named shapes of the tensors that pass between rooms.
+
+jaxtyping's annotations, enforced by beartype under pytest (see `tests/conftest.py`).
+
+    def margin(log_probs: OptionLogProbs) -> float: ...
+
+Axes: `batch` items, `seq` tokens, `hidden` residual stream, `vocab` vocabulary, `options` answer
+options, `frames` sampled frames, `out` and `inp` a weight's rows and columns. This file must not
+know any room of the house; it is the only file whose names stand for shapes.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+Weight = Float[Tensor, "*shape"]
+"""A parameter: (out, inp) for a projection's weight, (out,) for its bias."""
+
+TokenIds = Int[Tensor, "batch seq"]
+TokenMask = Bool[Tensor, "batch seq"]
+ResidualStream = Float[Tensor, "batch seq hidden"]
+Logits = Float[Tensor, "batch seq vocab"]
+LastLogits = Float[Tensor, "batch vocab"]
+OptionLogProbs = Float[Tensor, "options"]
+
+Frames = UInt8[ndarray, "frames height width 3"]
+"""Decoded RGB frames."""
+
+FrameTimes = Float[ndarray, "frames"]
+"""Mid-time of each sampled frame, in seconds."""
