@@ -1,0 +1,48 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.PHONY: demo test check-slow bench lint format chromium clean
+
+demo: $(STAMP)
+	$(BIN)/merit-interp demo --out runs/demo --resume
+
+test: $(STAMP) chromium lint
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark"
+
+check-slow: $(STAMP) chromium
+	$(BIN)/python -m pytest -m slow
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(STAMP)
+
+# PNG, SVG and PDF of a figure need a browser; without one these are skipped with a message,
+# except in CI, which must have it.
+chromium:
+	@command -v chromium >/dev/null || \
+	{ command -v apt-get >/dev/null && apt-get update -qq && \
+	  apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	{ echo "chromium is not here and could not be installed: browser tests will be skipped"; \
+	  test -z "$$CI"; }
+
+clean:
+	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache
