@@ -1,0 +1,129 @@
+"""Two models on the same items: the difference, its interval, and how likely chance alone is.
+
+    difference = paired_difference(merged_correct, vlm_correct, videos, bounds=(-1.0, 1.0))
+    difference.interval.low, difference.p_value
+
+The p-value flips the sign of whole clusters: under the null hypothesis the two models could have
+been swapped on any video. This file must not know what is compared.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import bdtr
+
+from merit_interp.statistics.clusters import (
+    FloatArray,
+    Names,
+    Numbers,
+    group_by_cluster,
+    random_signs,
+)
+from merit_interp.statistics.intervals import LEVEL, RESAMPLES, Interval, clustered_mean
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Mean of a - b over items, with interval and two-sided p-value."""
+
+    interval: Interval
+    """The mean difference, in the unit of the values."""
+    p_value: float
+    """Two-sided; NaN where there are no items."""
+    method: str
+    """How the p-value was found: all sign patterns of the clusters, or random ones."""
+
+    @property
+    def estimate(self) -> float:
+        """The mean difference, in the unit of the values."""
+        return self.interval.estimate
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Two models' right and wrong answers on the same items."""
+
+    gained: int
+    """Items that only a has right."""
+    lost: int
+    """Items that only b has right."""
+    p_value: float
+    """Two-sided, exact binomial; valid where every item is a cluster of its own."""
+
+
+def paired_difference(
+    a: Numbers,
+    b: Numbers,
+    clusters: Names,
+    *,
+    seed: int = 0,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    bounds: tuple[float, float] | None = None,
+) -> PairedDifference:
+    """Mean of `a - b` with an interval and a sign-flip p-value, both clustered.
+
+    Args:
+        a: (items,) values of one model.
+        b: (items,) values of the other on the same items, in the same order.
+        clusters: (items,) name of each item's cluster.
+        seed: Seed of resamples and of random signs.
+        level: Confidence level in (0, 1).
+        resamples: Bootstrap resamples, and random sign patterns where not all are tried.
+        bounds: Least and greatest difference that an item can have: (-1, 1) for right or wrong.
+
+    Raises:
+        ValueError: The lengths differ, or a value is not finite.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} values cannot be paired with {len(b)}")
+    differences: FloatArray = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    interval = clustered_mean(
+        differences, clusters, level=level, resamples=resamples, seed=seed, bounds=bounds
+    )
+    if not len(differences):
+        return PairedDifference(interval, float("nan"), "no items")
+    sums = group_by_cluster(differences, clusters).sums
+    p_value, method = _sign_flip_p_value(sums, resamples, seed)
+    return PairedDifference(interval, p_value, method)
+
+
+def mcnemar(a: Numbers, b: Numbers) -> McNemar:
+    """McNemar's exact test on two models' answers; it takes items as independent.
+
+    Args:
+        a: (items,) whether one model is right.
+        b: (items,) whether the other is, in the same order.
+    """
+    right_a, right_b = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
+    if right_a.shape != right_b.shape:
+        raise ValueError(f"{len(a)} answers cannot be paired with {len(b)}")
+    gained = int((right_a & ~right_b).sum())
+    lost = int((right_b & ~right_a).sum())
+    p_value = min(1.0, 2 * float(bdtr(float(min(gained, lost)), gained + lost, 0.5)))
+    return McNemar(gained, lost, p_value)
+
+
+def _sign_flip_p_value(sums: FloatArray, resamples: int, seed: int) -> tuple[float, str]:
+    """Share of sign patterns whose total is at least as far from zero as the one seen.
+
+    All 2 ** clusters patterns where they are no more than `resamples`; else random ones, and the
+    pattern seen counts as one of them (so that p is never 0). Clusters without a difference do not
+    change any total and are left out.
+    """
+    moving = sums[np.abs(sums) > 1e-12 * max(1.0, float(np.abs(sums).max()))]
+    if not moving.size:
+        return 1.0, "no cluster differs"
+    # totals that are equal but for rounding count as equal
+    seen = abs(float(moving.sum())) - 1e-9 * float(np.abs(moving).sum())
+    if 2**moving.size <= resamples:
+        patterns = np.array(list(itertools.product((-1.0, 1.0), repeat=moving.size)))
+        return float((np.abs(patterns @ moving) >= seen).mean()), "sign flips, all"
+    far = sum(
+        int((np.abs(signs @ moving) >= seen).sum())
+        for signs in random_signs(moving.size, resamples, seed)
+    )
+    return (far + 1) / (resamples + 1), f"sign flips, {resamples} random"
