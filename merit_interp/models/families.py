@@ -1,0 +1,145 @@
+"""The family table: where each architecture keeps what this project reads, as data.
+
+    family = vlm_family(checkpoint.config)
+    family.text_layers    # "model.language_model.layers"
+
+A new architecture is one more row. Nothing outside this table and the processors may depend on a
+family's name. This file must not know how checkpoints are read or models are loaded, and loads no
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from merit_interp.errors import CheckpointError
+
+
+def _qkvo() -> Mapping[str, str]:
+    return MappingProxyType({"q": "q_proj", "k": "k_proj", "v": "v_proj", "o": "o_proj"})
+
+
+@dataclass(frozen=True)
+class Family:
+    """One architecture; every path is relative to the model that transformers builds."""
+
+    model_type: str
+    """`model_type` of the checkpoint's config.json."""
+    text_model: str
+    """Module path of the text stack in memory."""
+    text_layers: str
+    """Module path of the list of text layers in memory."""
+    lm_head: str
+    """Module path of the output embedding in memory."""
+    disk_layers: tuple[str, ...]
+    """Key prefixes that text layers may have in the files; a checkpoint uses one of them."""
+    self_attention: str = "self_attn"
+    """Name of the self-attention module within a layer."""
+    projections: Mapping[str, str] = field(default_factory=_qkvo)
+    """Module name within self-attention of each of q, k, v and o."""
+    also_in_attention: tuple[str, ...] = ()
+    """What else self-attention holds (norms of q and k), merged with the whole layer only."""
+    vision_model: str = ""
+    """Module path of the module that has `get_video_features`; empty for a backbone."""
+    video_inputs: tuple[str, ...] = ()
+    """Names of the forward's arguments that carry the video, the pixels first."""
+    video_token_id: str = ""
+    """Attribute of the config with the id of the placeholder of a visual token."""
+
+    @property
+    def has_vision(self) -> bool:
+        """Whether this is a family of VLMs."""
+        return bool(self.video_inputs)
+
+    def projection_path(self, projection: str) -> str:
+        """Path of a projection within its layer, the same in memory and on disk."""
+        return f"{self.self_attention}.{self.projections[projection]}"
+
+    def projection_of(self, tensor: str) -> str | None:
+        """Which of q, k, v, o a layer's tensor belongs to, or None.
+
+        Args:
+            tensor: Name within the layer, like `self_attn.q_proj.bias`.
+        """
+        module, _, kind = tensor.rpartition(".")
+        if kind not in ("weight", "bias"):
+            return None
+        for projection in self.projections:
+            if module == self.projection_path(projection):
+                return projection
+        return None
+
+
+def _backbone(model_type: str, also_in_attention: tuple[str, ...] = ()) -> Family:
+    return Family(
+        model_type=model_type,
+        text_model="model",
+        text_layers="model.layers",
+        lm_head="lm_head",
+        disk_layers=("model.layers",),
+        also_in_attention=also_in_attention,
+    )
+
+
+def _table(*rows: Family) -> Mapping[str, Family]:
+    return MappingProxyType({row.model_type: row for row in rows})
+
+
+VLM_FAMILIES: Mapping[str, Family] = _table(
+    Family(
+        model_type="llava_onevision",
+        text_model="model.language_model",
+        text_layers="model.language_model.layers",
+        lm_head="lm_head",
+        disk_layers=("language_model.model.layers", "model.language_model.layers"),
+        vision_model="model",
+        video_inputs=("pixel_values_videos",),
+        video_token_id="video_token_id",
+    ),
+)
+"""Families of video-language models, by `model_type`."""
+
+BACKBONE_FAMILIES: Mapping[str, Family] = _table(
+    _backbone("qwen2"),
+    _backbone("qwen3", also_in_attention=("q_norm", "k_norm")),
+    _backbone("llama"),
+    _backbone("mistral"),
+)
+"""Families of text-only backbones, by `model_type`."""
+
+
+def vlm_family(config: Mapping[str, Any]) -> Family:
+    """The row of a VLM's config.json.
+
+    Raises:
+        CheckpointError: The model is a text-only one, or of no family in the table.
+    """
+    return _row(config, VLM_FAMILIES, BACKBONE_FAMILIES, "VLM", "a text-only model, not a VLM")
+
+
+def backbone_family(config: Mapping[str, Any]) -> Family:
+    """The row of a backbone's config.json.
+
+    Raises:
+        CheckpointError: The model is a VLM, or of no family in the table.
+    """
+    return _row(config, BACKBONE_FAMILIES, VLM_FAMILIES, "backbone", "a VLM, not a text backbone")
+
+
+def _row(
+    config: Mapping[str, Any],
+    table: Mapping[str, Family],
+    other: Mapping[str, Family],
+    role: str,
+    mistaken: str,
+) -> Family:
+    model_type = config.get("model_type")
+    if model_type in table:
+        return table[str(model_type)]
+    problem = f"model_type {model_type!r} is no known {role} family"
+    if model_type in other:
+        problem = f"model_type {model_type!r} is {mistaken}"
+    raise CheckpointError(problem, valid=f"{role} families {', '.join(sorted(table))}")
