@@ -187,8 +187,11 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def open_run_directory(path: Path, *, resume: bool = False, overwrite: bool = False) -> Path:
-    """Make or reopen the directory of a run.
+def check_run_directory(path: Path, *, resume: bool = False, overwrite: bool = False) -> None:
+    """Refuse what `open_run_directory` would refuse, and change nothing.
+
+    For commands that read much before they write: a typo in their input must not cost the
+    earlier run that `overwrite` deletes.
 
     Raises:
         RunError: It holds something and neither `resume` nor `overwrite` was asked for, it is a
@@ -201,22 +204,36 @@ def open_run_directory(path: Path, *, resume: bool = False, overwrite: bool = Fa
         raise RunError(f"{path} is a file", valid="a directory, new or empty")
     try:
         used = path.is_dir() and any(path.iterdir())
-        if used and overwrite:
-            if not (path / "run.json").exists():
-                raise RunError(
-                    f"{path} is not a run directory, so it is not overwritten",
-                    valid="a directory with a run.json, or a new one",
-                )
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from None
+    if used and overwrite and not (path / "run.json").exists():
+        raise RunError(
+            f"{path} is not a run directory, so it is not overwritten",
+            valid="a directory with a run.json, or a new one",
+        )
+    if used and not overwrite and not resume:
+        raise RunError(
+            f"{path} holds an earlier run", valid="--resume, --overwrite or another --out"
+        )
+    there = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise RunError(f"cannot write {path}", valid="a directory that can be written")
+
+
+def open_run_directory(path: Path, *, resume: bool = False, overwrite: bool = False) -> Path:
+    """Make or reopen the directory of a run.
+
+    Raises:
+        RunError: As `check_run_directory`, or it cannot be made or emptied.
+    """
+    path = Path(path)
+    check_run_directory(path, resume=resume, overwrite=overwrite)
+    try:
+        if overwrite and path.is_dir():
             shutil.rmtree(path)
-        elif used and not resume:
-            raise RunError(
-                f"{path} holds an earlier run", valid="--resume, --overwrite or another --out"
-            )
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror}", valid="a directory that can be written"
         ) from None
-    if not os.access(path, os.W_OK):
-        raise RunError(f"cannot write {path}", valid="a directory that can be written")
     return path
