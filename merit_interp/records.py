@@ -117,6 +117,10 @@ class Trial(Row):
     """Change of reasoning accuracy, a share in [-1, 1]."""
     delta_tp_accuracy: float
     """Change of perception accuracy, a share in [-1, 1]."""
+    delta_tr_margin_nats: float | None = None
+    """Mean change of the (clipped) margin on reasoning items, in nats."""
+    delta_tp_margin_nats: float | None = None
+    """Mean change of the (clipped) margin on perception items, in nats."""
 
 
 @dataclass(frozen=True)
