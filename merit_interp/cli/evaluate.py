@@ -1,0 +1,115 @@
+"""`merit-interp evaluate`: the merged model against the VLM and the baselines.
+
+    merit-interp evaluate --recipe r.json --items longer=items/longer/items.jsonl --out RUN
+
+This file parses, calls and prints; it must not compute a score or a statistic.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from merit_interp.cli.options import (
+    BatchOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    LimitOption,
+    MaxFailedOption,
+    OverwriteOption,
+    RecipeOption,
+    ResumeOption,
+    RunOption,
+    SeedOption,
+)
+from merit_interp.errors import SettingError
+
+if TYPE_CHECKING:
+    from merit_interp.merging.recipe_evaluation import ItemSet
+    from merit_interp.recipe import Recipe
+
+ItemsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--items",
+        help="items.jsonl, or NAME=items.jsonl; may be given several times. "
+        "Default: the recipe's own items, their validation split.",
+    ),
+]
+
+
+def evaluate(
+    recipe: RecipeOption,
+    out: RunOption,
+    items: ItemsOption = None,
+    draws: Annotated[int, typer.Option(min=0, help="Sets of random layers.")] = 20,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    batch_size: BatchOption = 64,
+    max_failed: MaxFailedOption = 0.0,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = "float32",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Score merged model, VLM and baselines per skill, with intervals clustered by video."""
+    from merit_interp.cli.progress import blocks_progress
+    from merit_interp.cli.tables import print_skills
+    from merit_interp.merging.recipe_evaluation import EvaluationSettings, evaluate_recipe
+    from merit_interp.models.loading import Placement
+    from merit_interp.recipe import Scoring, read_recipe
+    from merit_interp.record_files import open_run_directory
+    from merit_interp.tables.run_tables import write_tables
+
+    chosen = read_recipe(recipe)
+    settings = EvaluationSettings(
+        scoring=chosen.items.scoring if chosen.items else Scoring(),
+        draws=draws,
+        seed=seed,
+        batch_size=batch_size,
+        max_failed=max_failed,
+        limit=limit,
+        placement=Placement(device=device, dtype=dtype),
+    )
+    sets = item_sets_of(chosen, items)
+    run = open_run_directory(out, resume=resume, overwrite=overwrite)
+    with blocks_progress() as progress:
+        evaluate_recipe(chosen, sets, settings, run, progress=progress)
+    write_tables(run)
+    print_skills(run, as_json=json)
+
+
+def item_sets_of(recipe: Recipe, named: list[str] | None) -> dict[str, ItemSet]:
+    """Item sets of `--items`, or the recipe's own validation split.
+
+    Raises:
+        SettingError: There are no items to use, or two sets have one name.
+    """
+    from merit_interp.merging.recipe_evaluation import ItemSet
+
+    if not named:
+        if recipe.items is None:
+            raise SettingError("the recipe names no items", valid="--items items.jsonl")
+        split = recipe.search.get("split", {})
+        if recipe.items.split == "all":
+            return {"all": ItemSet(Path(recipe.items.source))}
+        return {
+            "validation": ItemSet(
+                Path(recipe.items.source),
+                split="validation",
+                validation_share=split.get("validation_share", 0.5),
+                seed=split.get("seed", 0),
+            )
+        }
+    sets: dict[str, ItemSet] = {}
+    for entry in named:
+        name, _, path = entry.rpartition("=")
+        name = name or Path(path).stem
+        if name in sets:
+            raise SettingError(f"two item sets are called {name!r}", valid="--items NAME=PATH")
+        sets[name] = ItemSet(Path(path))
+    return sets

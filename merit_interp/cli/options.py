@@ -1,0 +1,29 @@
+"""Options that several verbs share, each defined once.
+
+    def mask(recipe: RecipeOption, device: DeviceOption = "cpu") -> None: ...
+
+This file must not import anything that loads torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeOption = Annotated[
+    Path, typer.Option("--recipe", help="recipe.json as `merit-interp search` writes it.")
+]
+RunOption = Annotated[Path, typer.Option("--out", help="Directory of the run's results.")]
+DeviceOption = Annotated[str, typer.Option(help="Torch device: cpu, cuda, cuda:1, ...")]
+DtypeOption = Annotated[str, typer.Option(help="Weights' type: float32, bfloat16 or float16.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ResumeOption = Annotated[bool, typer.Option(help="Go on with an interrupted run.")]
+OverwriteOption = Annotated[bool, typer.Option(help="Delete the earlier run in --out first.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+BatchOption = Annotated[int, typer.Option(min=1, help="Most rows in one forward pass.")]
+MaxFailedOption = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Share of items that may fail to decode.")
+]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="Most items of each set.")]

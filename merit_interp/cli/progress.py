@@ -1,0 +1,32 @@
+"""Progress on a terminal, silence elsewhere.
+
+    with blocks_progress() as done:
+        evaluate_recipe(..., progress=done)
+
+This file must not know what is being counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+
+@contextlib.contextmanager
+def blocks_progress() -> Iterator[Callable[[str, str], None]]:
+    """A line that names the item set and model last scored, with a count and the time."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("preparing items")
+        count = 0
+
+        def done(item_set: str, model: str) -> None:
+            nonlocal count
+            count += 1
+            bar.update(task, description=f"{count} models scored; last: {model} on {item_set}")
+
+        yield done

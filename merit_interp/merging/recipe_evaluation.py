@@ -1,0 +1,192 @@
+"""The evaluation of a recipe: VLM, merged model and baselines on any number of item sets.
+
+    evaluate_recipe(recipe, {"validation": ItemSet(path, "validation")}, EvaluationSettings(), run)
+
+Writes `run.json`, `recipe.json`, `scores.jsonl` and `finished.json` into the run's directory. This
+file must not know how a recipe was found, nor how its scores are tabulated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from merit_interp.benchmarks.items import read_items
+from merit_interp.benchmarks.splits import split_items
+from merit_interp.errors import RecipeError, RunError
+from merit_interp.merging.baselines import baseline_recipes
+from merit_interp.merging.in_memory import InMemoryMerge
+from merit_interp.merging.recipe_scores import MERGED, keep_whole_blocks, score_recipes
+from merit_interp.models.checkpoint_files import Checkpoint
+from merit_interp.models.loading import LoadedModel, Placement, load_vlm
+from merit_interp.provenance import provenance
+from merit_interp.recipe import Recipe, Scoring, write_recipe
+from merit_interp.record_files import FINISHED_MARKER, read_jsonl, write_json
+from merit_interp.scoring.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class ItemSet:
+    """Items to score, as part of an items file."""
+
+    path: Path
+    """items.jsonl."""
+    split: Literal["all", "search", "validation"] = "all"
+    """Which videos of the file."""
+    validation_share: float = 0.5
+    """Share of the videos that the validation split holds."""
+    seed: int = 0
+    """Seed of the split."""
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What an evaluation does, beside its recipe and items."""
+
+    scoring: Scoring = Scoring()
+    draws: int = 20
+    """Sets of random layers."""
+    seed: int = 0
+    batch_size: int = 64
+    """Most rows in one forward pass."""
+    max_failed: float = 0.0
+    """Share of items that may fail to decode before the run fails."""
+    limit: int | None = None
+    """Most items of each set; None for all."""
+    placement: Placement = Placement()
+
+
+def models_of(recipe: Recipe, placement: Placement) -> tuple[LoadedModel, Checkpoint]:
+    """The recipe's VLM, loaded, and its backbone's checkpoint, both checked to be the recipe's.
+
+    Raises:
+        RecipeError: A model's weights are not those that the recipe was made for.
+    """
+    from merit_interp.models.fingerprints import fingerprint
+
+    vlm = load_vlm(recipe.vlm.source, revision=recipe.vlm.revision, placement=placement)
+    backbone = Checkpoint.open(recipe.backbone.source, revision=recipe.backbone.revision)
+    for role, found, wanted in (
+        ("vlm", vlm.fingerprint, recipe.vlm),
+        ("backbone", fingerprint(backbone), recipe.backbone),
+    ):
+        if found != wanted.fingerprint:
+            raise RecipeError(
+                f"the {role} at {wanted.source} is not the one that the recipe was made for",
+                valid=f"a checkpoint with fingerprint {wanted.fingerprint[:19]}...",
+            )
+    return vlm, backbone
+
+
+def evaluate_recipe(
+    recipe: Recipe,
+    item_sets: Mapping[str, ItemSet],
+    settings: EvaluationSettings,
+    run: Path,
+    *,
+    progress: Callable[[str, str], None] | None = None,
+) -> None:
+    """Score VLM, merged model and baselines on every item set; resumes after the last whole block.
+
+    Args:
+        recipe: The recipe; the identity is evaluated too, against the uniform baselines.
+        item_sets: Items by the name that records and tables give them.
+        settings: Scoring, draws, seed, placement.
+        run: The run's directory, opened by the caller.
+        progress: Called with item set and model after each block.
+
+    Raises:
+        RunError: The directory holds scores made by other settings.
+        VideoError: More items than `max_failed` cannot be decoded.
+    """
+    vlm, backbone = models_of(recipe, settings.placement)
+    recipes = {MERGED: recipe, **baseline_recipes(
+        recipe, n_layers=vlm.n_layers, draws=settings.draws, seed=settings.seed
+    )}  # fmt: skip
+    merges = {
+        weights: InMemoryMerge(vlm, backbone, weights=weights)
+        for weights in sorted({r.weights for r in recipes.values()})
+    }
+    evaluations = {name: _prepared(vlm, chosen, settings) for name, chosen in item_sets.items()}
+    _describe(run, recipe, vlm, item_sets, settings)
+    scores = run / "scores.jsonl"
+    done = keep_whole_blocks(scores, {name: len(e.items) for name, e in evaluations.items()})
+    for name, evaluation in evaluations.items():
+        score_recipes(
+            evaluation, merges, recipes, item_set=name, path=scores, done=done,
+            progress=None if progress is None else lambda model, name=name: progress(name, model),
+        )  # fmt: skip
+    write_json(run / FINISHED_MARKER, {"scores": len(read_jsonl(scores))})
+
+
+def _prepared(vlm: LoadedModel, chosen: ItemSet, settings: EvaluationSettings) -> Evaluation:
+    file = read_items(chosen.path)
+    items = split_items(
+        file.items, split=chosen.split, validation_share=chosen.validation_share, seed=chosen.seed
+    )
+    return Evaluation(
+        vlm,
+        file,
+        items[: settings.limit],
+        settings.scoring,
+        batch_size=settings.batch_size,
+        max_failed=settings.max_failed,
+    )
+
+
+def _describe(
+    run: Path,
+    recipe: Recipe,
+    vlm: LoadedModel,
+    item_sets: Mapping[str, ItemSet],
+    settings: EvaluationSettings,
+) -> None:
+    """Write run.json and recipe.json, or check that they are the ones of this evaluation."""
+    from merit_interp.models.fingerprints import items_digest
+
+    described = {
+        "scoring": settings.scoring.model_dump(mode="json"),
+        "evaluation": {
+            key: value
+            for key, value in dataclasses.asdict(settings).items()
+            if key not in ("scoring", "placement", "batch_size")
+        },
+        "recipe": recipe.merge_hash,
+        "item_sets": {
+            name: {**dataclasses.asdict(chosen), "path": str(chosen.path)}
+            for name, chosen in item_sets.items()
+        },
+    }
+    digests = {f"items:{name}": items_digest(c.path) for name, c in item_sets.items()}
+    record = provenance(
+        seed=settings.seed,
+        device=settings.placement.device,
+        dtype=settings.placement.dtype,
+        fingerprints={
+            "vlm": recipe.vlm.fingerprint, "backbone": recipe.backbone.fingerprint, **digests
+        },
+        settings=described,
+    )  # fmt: skip
+    path = run / "evaluation.json"
+    if path.exists():
+        _refuse_other(json.loads(path.read_text()), record.to_row(), run)
+        return
+    write_json(path, record.to_row())
+    if not (run / "run.json").exists():
+        write_json(run / "run.json", record.to_row())
+    if not (run / "recipe.json").exists():
+        write_recipe(recipe, run / "recipe.json")
+
+
+def _refuse_other(old: Mapping[str, object], new: Mapping[str, object], run: Path) -> None:
+    fresh = json.loads(json.dumps(new))
+    for field in ("device", "dtype", "fingerprints", "settings"):
+        if old[field] != fresh[field]:
+            raise RunError(
+                f"{run} was evaluated with other {field}",
+                valid="the same settings, --overwrite, or another --out",
+            )

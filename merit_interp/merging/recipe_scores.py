@@ -1,0 +1,87 @@
+"""Scores several recipes on one set of items, each model's block kept as soon as it is whole.
+
+    score_recipes(evaluation, merge, {"merged": recipe}, item_set="validation", path=scores_jsonl)
+
+A block is all items of one item set scored by one model; a run that was cut goes on after its last
+whole block. This file must not know where the recipes come from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from merit_interp.merging.in_memory import InMemoryMerge
+from merit_interp.recipe import Recipe
+from merit_interp.record_files import JsonlAppender, read_jsonl, write_whole
+from merit_interp.records import ItemScore
+from merit_interp.scoring.evaluation import Evaluation
+
+VLM = "vlm"
+MERGED = "merged"
+
+
+def keep_whole_blocks(path: Path, sizes: Mapping[str, int]) -> set[tuple[str, str]]:
+    """Drop a torn last block from a scores file.
+
+    Args:
+        path: `scores.jsonl`; may be missing.
+        sizes: Number of items of each item set.
+
+    Returns:
+        (item set, model) of every block that is whole.
+    """
+    rows = read_jsonl(path)
+    counts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        block = (row["item_set"], row["model"])
+        counts[block] = counts.get(block, 0) + 1
+    whole = {block for block, count in counts.items() if count == sizes.get(block[0])}
+    kept = [row for row in rows if (row["item_set"], row["model"]) in whole]
+    if len(kept) < len(rows):
+        lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in kept)
+        write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+    return whole
+
+
+def score_recipes(
+    evaluation: Evaluation,
+    merge: Mapping[str, InMemoryMerge],
+    recipes: Mapping[str, Recipe],
+    *,
+    item_set: str,
+    path: Path,
+    done: set[tuple[str, str]] = frozenset(),  # type: ignore[assignment]
+    progress: Callable[[str], None] | None = None,
+) -> list[ItemScore]:
+    """Score the unmerged VLM and each recipe; append the records to `path`.
+
+    Args:
+        evaluation: The VLM's prepared items.
+        merge: In-memory merge of that VLM for each `Recipe.weights` among the recipes.
+        recipes: Recipe of each model name.
+        item_set: Name of the items in the records.
+        path: `scores.jsonl`, appended to.
+        done: Blocks that are in `path` already.
+        progress: Called with each model's name when its block is whole.
+
+    Returns:
+        The new records.
+    """
+    new: list[ItemScore] = []
+    with JsonlAppender(path) as file:
+        for name in (VLM, *recipes):
+            if (item_set, name) not in done:
+                if name == VLM:
+                    scores = evaluation.scores(VLM, VLM, item_set)
+                else:
+                    recipe = recipes[name]
+                    with merge[recipe.weights].applied(recipe):
+                        scores = evaluation.scores(name, recipe.merge_hash, item_set)
+                for score in scores:
+                    file.append(score.to_row())
+                new += scores
+            if progress is not None:
+                progress(name)
+    return new
