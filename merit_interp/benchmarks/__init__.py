@@ -1,0 +1,1 @@
+"""Benchmark items and their videos: reading, checking, decoding, splitting."""

@@ -1,0 +1,277 @@
+"""Benchmark items: one question on one video, its options, and where the evidence lies.
+
+    file = read_items(Path("items.jsonl"))
+    file.items[0].question, file.video_path(file.items[0])
+
+The format is DESIGN.md's "Items": one JSON object a line. Reading checks all that the text alone
+can tell; whether the videos open is `item_checks`' to say. This file must not open a video and
+loads no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from merit_interp.errors import ItemError
+from merit_interp.record_files import write_whole
+from merit_interp.records import Skill
+
+Span = tuple[float, float]
+"""Start and end in seconds of the video's own time."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One multiple-choice question on one video."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    id: str
+    """Unique in its file."""
+    video: str
+    """Path relative to the items file, or absolute: a video file or a directory of frames."""
+    question: str
+    options: tuple[str, ...]
+    """Bare texts, without letters; at least two."""
+    answer: int
+    """Index of the right option."""
+    skill: Skill
+    benchmark: str = ""
+    category: str = ""
+    """The benchmark's own kind of question."""
+    group: str = ""
+    """The video's identity, for clustering and splits; the path of the video where not given."""
+    start_s: float | None = None
+    """The question is about the video from here on."""
+    end_s: float | None = None
+    """The question is about the video up to here."""
+    evidence: tuple[Span, ...] = ()
+    """Where in the video the answer can be seen."""
+    evidence_kind: Literal["span", "frame", "weak"] | None = None
+    transcript: str | None = None
+    """Text that stands for the video, for a model without eyes."""
+    fps: float | None = None
+    """Frames per second of a directory of frames; a video file knows its own."""
+
+    def __post_init__(self) -> None:
+        if not self.group:
+            object.__setattr__(self, "group", self.video)
+
+    def to_row(self) -> dict[str, Any]:
+        """The item as JSON values, without the fields that are not known."""
+        row = dataclasses.asdict(self)
+        return {name: value for name, value in row.items() if value not in (None, "", ())}
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Item))
+_ITEM = TypeAdapter(Item)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with an items file."""
+
+    line: int
+    """Line of the file, from 1."""
+    item: str | None
+    """Id of the item, where it could be read."""
+    problem: str
+
+    def __str__(self) -> str:
+        item = f" ({self.item})" if self.item else ""
+        return f"line {self.line}{item}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class ItemFile:
+    """An items file that was read whole, or a part of one."""
+
+    path: Path
+    items: tuple[Item, ...]
+    sha256: str
+    """Digest of the file's bytes, also where only some of its items are kept."""
+
+    def video_path(self, item: Item) -> Path:
+        """Where the item's video is."""
+        return self.path.parent / item.video
+
+    def subset(self, ids: Collection[str]) -> ItemFile:
+        """Only the items of these ids, in the file's order.
+
+        Raises:
+            ItemError: An id is not in the file.
+        """
+        unknown = sorted(set(ids) - {item.id for item in self.items})
+        if unknown:
+            raise ItemError(f"{self.path} has no item {unknown[0]!r}")
+        wanted = set(ids)
+        return dataclasses.replace(
+            self, items=tuple(item for item in self.items if item.id in wanted)
+        )
+
+    def limited(self, n: int | None) -> ItemFile:
+        """Only the first n items; all of them where n is None."""
+        return dataclasses.replace(self, items=self.items[:n])
+
+
+@dataclass(frozen=True)
+class ParsedItems:
+    """What an items file holds, good and bad."""
+
+    lines: tuple[tuple[int, Item], ...]
+    """Each whole item with its line."""
+    faults: tuple[Fault, ...]
+    sha256: str
+
+
+def read_items(path: Path) -> ItemFile:
+    """Read an items file.
+
+    Raises:
+        ItemError: The file is missing or empty, or has faults; all of them are listed.
+    """
+    parsed = parse_items(path)
+    if parsed.faults:
+        raise ItemError(
+            f"{path} has {len(parsed.faults)} fault(s), the first in {parsed.faults[0]}",
+            faults=[str(fault) for fault in parsed.faults],
+        )
+    return ItemFile(Path(path), tuple(item for _, item in parsed.lines), parsed.sha256)
+
+
+def parse_items(path: Path) -> ParsedItems:
+    """The items of a file and every fault in its text, line by line.
+
+    Raises:
+        ItemError: The file cannot be read or holds nothing.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ItemError(
+            f"cannot read items {path}: {error.strerror}", valid="a JSONL file of items"
+        ) from None
+    if not content.strip():
+        raise ItemError(f"{path} holds no items", valid="one JSON object a line")
+    lines: list[tuple[int, Item]] = []
+    faults: list[Fault] = []
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            item = _ITEM.validate_json(line, strict=True)
+        except ValidationError as error:
+            name = _id_of(line)
+            faults += [Fault(number, name, problem) for problem in _problems(error)]
+            continue
+        problems = contradictions(item)
+        if item.id in first_line:
+            problems.append(f"id {item.id!r} is used in line {first_line[item.id]} already")
+        first_line.setdefault(item.id, number)
+        faults += [Fault(number, item.id, problem) for problem in problems]
+        lines.append((number, item))
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return ParsedItems(tuple(lines), tuple(faults), digest)
+
+
+def _id_of(line: bytes) -> str | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    name = row.get("id") if isinstance(row, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _problems(error: ValidationError) -> list[str]:
+    problems = []
+    for fault in error.errors():
+        field = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "json_invalid":
+            problems.append(f"not JSON: {fault['ctx']['error']}")
+        elif fault["type"] == "missing":
+            problems.append(f"field {field!r} is missing")
+        elif fault["type"] == "unexpected_keyword_argument":
+            problems.append(f"unknown field {field!r}; valid: {', '.join(FIELDS)}")
+        elif not field:
+            problems.append("not a JSON object")
+        else:
+            message = fault["msg"].removeprefix("Input should be ")
+            problems.append(f"field {field!r} is {_shown(fault['input'])}; valid: {message}")
+    return problems
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def contradictions(item: Item) -> list[str]:
+    """What is wrong with an item whose fields are all of the right type."""
+    problems = [f"field {name!r} is empty" for name in ("id", "video") if not getattr(item, name)]
+    if not item.question.strip():
+        problems.append("field 'question' is empty")
+    if len(item.options) < 2:
+        problems.append(f"{len(item.options)} option(s); valid: at least 2")
+    elif not 0 <= item.answer < len(item.options):
+        problems.append(f"answer is {item.answer}; valid: 0 to {len(item.options) - 1}")
+    bare = [option.strip() for option in item.options]
+    if "" in bare:
+        problems.append(f"option {bare.index('')} is empty")
+    if len(set(bare)) < len(bare):
+        twice = next(option for i, option in enumerate(bare) if option in bare[:i])
+        problems.append(f"two options are {twice!r}")
+    if _leaves_folder(item.video):
+        problems.append(
+            f"video {item.video!r} leaves the folder of the items file; "
+            "valid: a path inside it, or an absolute path"
+        )
+    return problems + _time_problems(item)
+
+
+def _time_problems(item: Item) -> list[str]:
+    times = [("start_s", item.start_s), ("end_s", item.end_s), ("fps", item.fps)]
+    times += [("evidence", time) for span in item.evidence for time in span]
+    problems = [
+        f"{name} is {time}; valid: a finite number of at least 0"
+        for name, time in times
+        if time is not None and not (math.isfinite(time) and time >= 0)
+    ]
+    if problems:
+        return problems
+    if item.fps == 0:
+        problems.append("fps is 0; valid: above 0")
+    if item.end_s is not None and item.end_s <= (item.start_s or 0.0):
+        problems.append(f"end_s {item.end_s} is not after start_s {item.start_s or 0.0}")
+    problems += [
+        f"evidence ends at {end}, before it begins at {start}"
+        for start, end in item.evidence
+        if end < start
+    ]
+    return problems
+
+
+def _leaves_folder(video: str) -> bool:
+    return Path(os.path.normpath(video)).parts[:1] == ("..",)
+
+
+def write_items(path: Path, items: Sequence[Item]) -> None:
+    """Write an items file, whole or not at all.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    lines = [json.dumps(item.to_row(), ensure_ascii=False) + "\n" for item in items]
+    write_whole(path, "".join(lines).encode())
