@@ -1,4 +1,4 @@
-"""Videos for tests: real mp4 files written by PyAV, frame directories, and the shared real clips."""
+"""Videos for tests: real mp4 files written by PyAV, frame directories, shared real clips."""
 
 from __future__ import annotations
 

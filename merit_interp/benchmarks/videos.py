@@ -193,7 +193,7 @@ def _open_decord(path: Path) -> _Source:
 
 
 def _reason(error: Exception) -> str:
-    """decord's message without time, source line and addresses, which differ from run to run."""
+    """Message of decord without time, source line and addresses, which differ from run to run."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     text = re.sub(r"^\[[\d:]+\] \S+?:\d+: ", "", lines[0])
     text = re.sub(r"\s*\([^()]* vs\. [^()]*\)", "", text)

@@ -67,7 +67,7 @@ def test_frames_are_taken_in_order_and_never_twice(n_source: int, max_frames: in
     indices = _sampled(range(n_source), max_frames)
     assert len(indices) == min(n_source, max_frames)
     assert indices == sorted(set(indices))
-    assert 0 <= indices[0]
+    assert indices[0] >= 0
     assert indices[-1] < n_source
 
 
