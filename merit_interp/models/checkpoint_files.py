@@ -48,8 +48,6 @@ DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
         "F32": torch.float32,
         "F16": torch.float16,
         "BF16": torch.bfloat16,
-        "F8_E4M3": torch.float8_e4m3fn,
-        "F8_E5M2": torch.float8_e5m2,
         "I64": torch.int64,
         "I32": torch.int32,
         "I16": torch.int16,
@@ -156,11 +154,14 @@ class Checkpoint:
         return tensor
 
     def finite_tensor(self, name: str) -> torch.Tensor:
-        """Read one tensor of weights that may hold neither NaN nor infinity.
+        """Read one tensor of float weights that may hold neither NaN nor infinity.
 
         Raises:
-            CheckpointError: It holds one, or cannot be read.
+            CheckpointError: It holds one, is not of a float type, or cannot be read.
         """
+        dtype = self.dtype(name)
+        if not dtype.is_floating_point:
+            raise CheckpointError(f"{self.source}: tensor {name} is {dtype}", valid="float weights")
         tensor = self.tensor(name)
         if not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(

@@ -48,6 +48,12 @@ class Family:
     """Names of the forward's arguments that carry the video, the pixels first."""
     video_token_id: str = ""
     """Attribute of the config with the id of the placeholder of a visual token."""
+    encoder: str = "video"
+    """Which encoder sees the video: `get_<encoder>_features`, `mm_encoder_outputs[<encoder>]`."""
+    frames_per_unit: int = 1
+    """Frames that share visual tokens (a temporal patch)."""
+    frameless_tokens: int = 0
+    """Visual tokens after the last frame that belong to no frame."""
 
     @property
     def has_vision(self) -> bool:
@@ -98,6 +104,7 @@ VLM_FAMILIES: Mapping[str, Family] = _table(
         vision_model="model",
         video_inputs=("pixel_values_videos",),
         video_token_id="video_token_id",
+        frameless_tokens=1,  # image_newline
     ),
 )
 """Families of video-language models, by `model_type`."""
@@ -111,35 +118,40 @@ BACKBONE_FAMILIES: Mapping[str, Family] = _table(
 """Families of text-only backbones, by `model_type`."""
 
 
-def vlm_family(config: Mapping[str, Any]) -> Family:
+def vlm_family(config: Mapping[str, Any], name: str = "config.json") -> Family:
     """The row of a VLM's config.json.
+
+    Args:
+        config: The file's content.
+        name: What to call the checkpoint in an error.
 
     Raises:
         CheckpointError: The model is a text-only one, or of no family in the table.
     """
-    return _row(config, VLM_FAMILIES, BACKBONE_FAMILIES, "VLM", "a text-only model, not a VLM")
+    return _row(config, name, VLM_FAMILIES, "VLM", BACKBONE_FAMILIES, "text-only model")
 
 
-def backbone_family(config: Mapping[str, Any]) -> Family:
-    """The row of a backbone's config.json.
+def backbone_family(config: Mapping[str, Any], name: str = "config.json") -> Family:
+    """The row of a backbone's config.json; arguments as `vlm_family`.
 
     Raises:
         CheckpointError: The model is a VLM, or of no family in the table.
     """
-    return _row(config, BACKBONE_FAMILIES, VLM_FAMILIES, "backbone", "a VLM, not a text backbone")
+    return _row(config, name, BACKBONE_FAMILIES, "backbone", VLM_FAMILIES, "VLM")
 
 
 def _row(
     config: Mapping[str, Any],
+    name: str,
     table: Mapping[str, Family],
-    other: Mapping[str, Family],
     role: str,
-    mistaken: str,
+    other: Mapping[str, Family],
+    other_role: str,
 ) -> Family:
     model_type = config.get("model_type")
     if model_type in table:
         return table[str(model_type)]
-    problem = f"model_type {model_type!r} is no known {role} family"
+    problem = f"{name} has model_type {model_type!r}, which is no {role} family known here"
     if model_type in other:
-        problem = f"model_type {model_type!r} is {mistaken}"
+        problem = f"{name} is a {other_role} ({model_type}), not a {role}"
     raise CheckpointError(problem, valid=f"{role} families {', '.join(sorted(table))}")

@@ -152,7 +152,7 @@ def load_vlm(
         SettingError: The device or type does not exist, or has no room.
     """
     checkpoint = Checkpoint.open(source, revision=revision)
-    family = vlm_family(checkpoint.config)
+    family = vlm_family(checkpoint.config, checkpoint.source)
     return _load(AutoModelForImageTextToText, checkpoint, family, placement)
 
 
@@ -161,7 +161,7 @@ def load_backbone(
 ) -> LoadedModel:
     """Load a text backbone from a directory or the hub; raises as `load_vlm` does."""
     checkpoint = Checkpoint.open(source, revision=revision)
-    family = backbone_family(checkpoint.config)
+    family = backbone_family(checkpoint.config, checkpoint.source)
     return _load(AutoModelForCausalLM, checkpoint, family, placement)
 
 

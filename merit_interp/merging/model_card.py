@@ -1,0 +1,78 @@
+"""The model card of a merged checkpoint.
+
+    text = model_card(recipe, "merged")
+
+This file must not know the checkpoints beyond what the recipe says of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from merit_interp.recipe import Coefficient, Recipe
+
+
+def model_card(recipe: Recipe, name: str) -> str:
+    """Markdown with the hub's header: what was merged, how much, and how to load it.
+
+    Args:
+        recipe: The recipe that was applied.
+        name: The directory's name.
+    """
+    return "\n".join([*_header(recipe), "", *_body(recipe, name), ""])
+
+
+def _header(recipe: Recipe) -> list[str]:
+    # the hub takes only hub ids here; a directory's name means nothing to others
+    models = [r.source for r in (recipe.vlm, recipe.backbone) if not Path(r.source).exists()]
+    bases = ["base_model:", *(f"- {source}" for source in models)] if models else []
+    return [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: video-text-to-text",
+        *bases,
+        "base_model_relation: merge",
+        "tags:",
+        "- merge",
+        "- merit-interp",
+        "---",
+    ]
+
+
+def _body(recipe: Recipe, name: str) -> list[str]:
+    what = {
+        "self_attention": f"self-attention ({', '.join(recipe.projections)})",
+        "text": "all weights of the layer",
+    }[recipe.weights]
+    rows = [f"| {layer} | {_written(c)} |" for layer, c in recipe.layers.items()]
+    table = ["| Text layer | Share of the backbone |", "| --- | --- |", *rows]
+    return [
+        f"# {name}",
+        "",
+        "A video-language model with layers of its text-only backbone merged back in by "
+        "merit-interp; no training. The method is described in MERIT (arXiv 2604.11399).",
+        "",
+        f"- VLM: `{recipe.vlm.source}` ({recipe.vlm.fingerprint})",
+        f"- Backbone: `{recipe.backbone.source}` ({recipe.backbone.fingerprint})",
+        f"- Method: {recipe.method}, W = W_vlm + a (W_backbone - W_vlm), on {what}",
+        "- Everything that the table does not list is the VLM's own; `recipe.json` has the whole "
+        "recipe.",
+        "",
+        *(table if rows else ["The recipe is the identity: this is the VLM unchanged."]),
+        "",
+        "```python",
+        "from transformers import AutoModelForImageTextToText, AutoProcessor",
+        "",
+        f'model = AutoModelForImageTextToText.from_pretrained("{name}")',
+        f'processor = AutoProcessor.from_pretrained("{name}")',
+        "```",
+        "",
+        "The licences of both models apply.",
+    ]
+
+
+def _written(coefficient: Coefficient) -> str:
+    if isinstance(coefficient, Mapping):
+        return ", ".join(f"{projection} {share:g}" for projection, share in coefficient.items())
+    return f"{coefficient:g}"
