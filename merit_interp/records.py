@@ -143,3 +143,60 @@ class Provenance(Row):
     started_utc: str = ""
     processor: str = ""
     """Which route made the pixels: `torchvision` (the family's own) or `pil`."""
+
+
+@dataclass(frozen=True)
+class MaskedSet(Row):
+    """Layers whose self-attention a sweep masks together."""
+
+    layers: tuple[int, ...]
+    """Ascending; at least one."""
+    roles: tuple[str, ...]
+    """Why it is in the sweep: single, chosen, complement, size_matched, first, last, head."""
+    heads: tuple[int, ...] = ()
+    """The only heads that are masked in each of the layers; empty for all of self-attention."""
+
+
+@dataclass(frozen=True)
+class MaskPlan(Row):
+    """All sets of a sweep."""
+
+    n_layers: int
+    chosen: tuple[int, ...]
+    """The layers that are held against the others: the recipe's, or those asked for."""
+    sets: tuple[MaskedSet, ...]
+    """In the order in which they are masked."""
+    n_possible: int
+    """How many sets of as many layers as the chosen ones there are, the chosen one counted."""
+    seed: int
+    """Seed of the drawn sets."""
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> MaskPlan:
+        """The plan of a JSON object."""
+        sets = tuple(MaskedSet.from_row(entry) for entry in row["sets"])
+        return super().from_row({**row, "sets": sets})
+
+    def having(self, role: str) -> tuple[MaskedSet, ...]:
+        """The sets of one role."""
+        return tuple(entry for entry in self.sets if role in entry.roles)
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether every set of as many layers as the chosen ones is masked."""
+        return len(self.having("size_matched")) == self.n_possible - 1
+
+
+@dataclass(frozen=True)
+class MaskedScores(Row):
+    """One batch of items scored by one model with one set of layers masked."""
+
+    model: str
+    """`vlm`, `merged` or `backbone`."""
+    layers: tuple[int, ...]
+    heads: tuple[int, ...]
+    """As in `MaskedSet`."""
+    batch: int
+    """Number of the batch in the fixed plan."""
+    log_probs: Mapping[str, tuple[float, ...]]
+    """Options' log-probabilities by item id, in nats; an item that cannot be masked is left out."""
