@@ -20,7 +20,9 @@ def blocks_progress() -> Iterator[Callable[[str, str], None]]:
     """A line that names the item set and model last scored, with a count and the time."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("preparing items")
         count = 0
 
