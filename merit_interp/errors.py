@@ -61,6 +61,8 @@ class ItemError(MeritError):
         valid: What would be right instead.
     """
 
-    def __init__(self, problem: str, *, faults: Sequence[str] = (), valid: str | None = None) -> None:
+    def __init__(
+        self, problem: str, *, faults: Sequence[str] = (), valid: str | None = None
+    ) -> None:
         super().__init__(problem, valid=valid)
         self.faults = tuple(faults)

@@ -61,5 +61,7 @@ def _uniform(recipe: Recipe, coefficient: float, n_layers: int) -> Recipe:
     return recipe.with_layers(dict.fromkeys(range(n_layers), coefficient))
 
 
-def _placed(layers: range | list[int], coefficients: list[Coefficient]) -> Mapping[int, Coefficient]:
+def _placed(
+    layers: range | list[int], coefficients: list[Coefficient]
+) -> Mapping[int, Coefficient]:
     return dict(zip(layers, coefficients, strict=True))

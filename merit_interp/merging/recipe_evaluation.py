@@ -9,13 +9,14 @@ file must not know how a recipe was found, nor how its scores are tabulated.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from merit_interp.benchmarks.items import read_items
+from merit_interp.benchmarks.items import Item, ItemFile, read_items
 from merit_interp.benchmarks.splits import split_items
 from merit_interp.errors import RecipeError, RunError
 from merit_interp.merging.baselines import baseline_recipes
@@ -41,6 +42,18 @@ class ItemSet:
     """Share of the videos that the validation split holds."""
     seed: int = 0
     """Seed of the split."""
+
+    def read(self) -> tuple[ItemFile, tuple[Item, ...]]:
+        """The file, and those of its items that are in the split.
+
+        Raises:
+            ItemError: The file is missing or has faults.
+        """
+        file = read_items(self.path)
+        items = split_items(
+            file.items, split=self.split, validation_share=self.validation_share, seed=self.seed
+        )
+        return file, tuple(items)
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,7 @@ def evaluate_recipe(
     recipes = {MERGED: recipe, **baseline_recipes(
         recipe, n_layers=vlm.n_layers, draws=settings.draws, seed=settings.seed
     )}  # fmt: skip
-    merges = {
+    merges: dict[str, InMemoryMerge] = {
         weights: InMemoryMerge(vlm, backbone, weights=weights)
         for weights in sorted({r.weights for r in recipes.values()})
     }
@@ -118,16 +131,13 @@ def evaluate_recipe(
     for name, evaluation in evaluations.items():
         score_recipes(
             evaluation, merges, recipes, item_set=name, path=scores, done=done,
-            progress=None if progress is None else lambda model, name=name: progress(name, model),
+            progress=None if progress is None else functools.partial(progress, name),
         )  # fmt: skip
     write_json(run / FINISHED_MARKER, {"scores": len(read_jsonl(scores))})
 
 
 def _prepared(vlm: LoadedModel, chosen: ItemSet, settings: EvaluationSettings) -> Evaluation:
-    file = read_items(chosen.path)
-    items = split_items(
-        file.items, split=chosen.split, validation_share=chosen.validation_share, seed=chosen.seed
-    )
+    file, items = chosen.read()
     return Evaluation(
         vlm,
         file,

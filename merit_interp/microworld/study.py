@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from merit_interp.benchmarks.items import read_items
-from merit_interp.benchmarks.splits import split_items
 from merit_interp.merging.recipe_evaluation import (
     EvaluationSettings,
     ItemSet,
@@ -29,9 +27,10 @@ from merit_interp.models.loading import Placement, load_backbone
 from merit_interp.recipe import Recipe, Scoring
 from merit_interp.record_files import JsonlAppender, open_run_directory
 from merit_interp.scoring.evaluation import Evaluation
-from merit_interp.search.command import SearchInputs, SearchResult, find_recipe
+from merit_interp.search.command import SearchResult, find_recipe
 from merit_interp.search.loop import Watch
 from merit_interp.search.settings import SearchSettings
+from merit_interp.search.subject import SearchInputs
 
 BACKBONE = "backbone_transcripts"
 """The text backbone on transcripts of the clips: what reasoning there was before adaptation."""
@@ -126,30 +125,20 @@ def _score_backbone(
 ) -> None:
     """The same questions on the clips' transcripts, by the backbone alone."""
     backbone = load_backbone(recipe.backbone.source, placement=settings.placement)
-    sizes = {name: len(_items(chosen)) for name, chosen in item_sets.items()}
+    read = {name: chosen.read() for name, chosen in item_sets.items()}
+    sizes = {name: len(items) for name, (_, items) in read.items()}
     done = keep_whole_blocks(run / "scores.jsonl", sizes)
     with JsonlAppender(run / "scores.jsonl") as file:
-        for name, chosen in item_sets.items():
+        for name, (items_file, items) in read.items():
             if (name, BACKBONE) in done:
                 continue
             evaluation = Evaluation(
                 backbone,
-                read_items(chosen.path),
-                _items(chosen),
+                items_file,
+                items,
                 settings.scoring,
                 batch_size=settings.batch_size,
                 transcripts=True,
             )
             for score in evaluation.scores(BACKBONE, "backbone", name):
                 file.append(score.to_row())
-
-
-def _items(chosen: ItemSet) -> tuple[object, ...]:
-    return tuple(
-        split_items(
-            read_items(chosen.path).items,
-            split=chosen.split,
-            validation_share=chosen.validation_share,
-            seed=chosen.seed,
-        )
-    )
