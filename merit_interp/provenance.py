@@ -9,13 +9,16 @@ must not know which run it describes.
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
+from merit_interp.errors import RunError
 from merit_interp.records import Provenance
 
 PACKAGES = (
@@ -67,3 +70,23 @@ def provenance(
         started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         processor=processor,
     )
+
+
+def refuse_other(old: Mapping[str, Any], new: Provenance, run: Path) -> None:
+    """Refuse to go on with a run that was made on another device, of other inputs or settings.
+
+    Args:
+        old: The record that the run holds, as JSON values.
+        new: The record of this process's run.
+        run: The run's directory.
+
+    Raises:
+        RunError: A field that the numbers depend on differs.
+    """
+    fresh = json.loads(json.dumps(new.to_row()))
+    for field in ("device", "dtype", "fingerprints", "settings"):
+        if old[field] != fresh[field]:
+            raise RunError(
+                f"{run} was made with other {field}",
+                valid="the same settings, --overwrite, or another --out",
+            )

@@ -18,13 +18,13 @@ from typing import Literal
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items
 from merit_interp.benchmarks.splits import split_items
-from merit_interp.errors import RecipeError, RunError
+from merit_interp.errors import RecipeError
 from merit_interp.merging.baselines import baseline_recipes
 from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.merging.recipe_scores import MERGED, keep_whole_blocks, score_recipes
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.loading import LoadedModel, Placement, load_vlm
-from merit_interp.provenance import provenance
+from merit_interp.provenance import provenance, refuse_other
 from merit_interp.recipe import Recipe, Scoring, write_recipe
 from merit_interp.record_files import FINISHED_MARKER, read_jsonl, write_json
 from merit_interp.scoring.evaluation import Evaluation
@@ -183,20 +183,10 @@ def _describe(
     )  # fmt: skip
     path = run / "evaluation.json"
     if path.exists():
-        _refuse_other(json.loads(path.read_text()), record.to_row(), run)
+        refuse_other(json.loads(path.read_text()), record, run)
         return
     write_json(path, record.to_row())
     if not (run / "run.json").exists():
         write_json(run / "run.json", record.to_row())
     if not (run / "recipe.json").exists():
         write_recipe(recipe, run / "recipe.json")
-
-
-def _refuse_other(old: Mapping[str, object], new: Mapping[str, object], run: Path) -> None:
-    fresh = json.loads(json.dumps(new))
-    for field in ("device", "dtype", "fingerprints", "settings"):
-        if old[field] != fresh[field]:
-            raise RunError(
-                f"{run} was evaluated with other {field}",
-                valid="the same settings, --overwrite, or another --out",
-            )
