@@ -25,8 +25,25 @@ Logits = Float[Tensor, "batch seq vocab"]
 LastLogits = Float[Tensor, "batch vocab"]
 OptionLogProbs = Float[Tensor, "options"]
 
+PromptIds = Int[Tensor, "seq"]
+PromptMask = Bool[Tensor, "seq"]
+
+KeptPositions = Int[Tensor, "kept"]
+"""Positions of a batch whose logits are needed."""
+KeptLogits = Float[Tensor, "batch kept vocab"]
+QueryIndices = Int[Tensor, "queries"]
+"""One number for each position that predicts a token of an answer."""
+AnswerTable = Int[Tensor, "items options tokens"]
+AnswerMask = Bool[Tensor, "items options tokens"]
+ItemLogProbs = Float[Tensor, "items options"]
+
 Frames = UInt8[ndarray, "frames height width 3"]
 """Decoded RGB frames."""
 
+Frame = UInt8[ndarray, "height width 3"]
+Pixels = Float[Tensor, "frames 3 height width"]
+
 FrameTimes = Float[ndarray, "frames"]
 """Mid-time of each sampled frame, in seconds."""
+SourceSpans = Float[ndarray, "source 2"]
+"""Start and end of each frame of a video, in seconds."""

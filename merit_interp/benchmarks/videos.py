@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
 from numpy import ndarray
 from PIL import Image, UnidentifiedImageError
 
 from merit_interp.errors import VideoError
-from merit_interp.tensor_shapes import Frames, FrameTimes
+from merit_interp.tensor_shapes import Frame, Frames, FrameTimes, SourceSpans
 
 FRAME_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 _HEAD_BYTES = 512
@@ -56,7 +55,7 @@ class Video:
 class _Source:
     """An opened video: when each of its frames is shown, and how to read some of them."""
 
-    spans_s: Float[ndarray, "source 2"]
+    spans_s: SourceSpans
     fps: float
     backend: str
     read: Callable[[Sequence[int]], Frames]
@@ -125,7 +124,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _within(
-    spans_s: Float[ndarray, "source 2"], start_s: float | None, end_s: float | None, path: Path
+    spans_s: SourceSpans, start_s: float | None, end_s: float | None, path: Path
 ) -> list[int]:
     """Frames whose mid-time lies in the bound; the nearest one where the bound is shorter."""
     start = 0.0 if start_s is None else start_s
@@ -229,7 +228,7 @@ def _open_frames(path: Path, fps: float | None) -> _Source:
     return _Source(spans, fps, "frames", read)
 
 
-def _read_frame(path: Path) -> UInt8[ndarray, "height width 3"]:
+def _read_frame(path: Path) -> Frame:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))

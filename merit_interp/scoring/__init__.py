@@ -1,0 +1,1 @@
+"""Items scored by a model: prompts, frames as tokens, batches, visual features, the one loop."""

@@ -1,0 +1,311 @@
+"""The one evaluation loop: items prepared once, then scored by the model as it is now.
+
+    evaluation = Evaluation(vlm, file, file.items, Scoring(answers="letter"))
+    before = evaluation.scores("vlm", "vlm")
+    with merge.applied(recipe):
+        after = evaluation.scores("merged", recipe.merge_hash)
+
+Everything that does not depend on the text weights is done when the evaluation is made: decoding,
+prompts, visual features, batches. Scoring is then one forward a batch. This file must not know
+recipes, searches or merges.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from merit_interp.benchmarks.items import Item, ItemFile
+from merit_interp.benchmarks.videos import Video, decode_video
+from merit_interp.errors import ItemError, SettingError, VideoError
+from merit_interp.models.loading import LoadedModel
+from merit_interp.models.processors import VideoProcessor, video_processor_for
+from merit_interp.recipe import Scoring
+from merit_interp.records import ItemScore
+from merit_interp.scoring.batches import Batch, option_log_probs, plan_batches
+from merit_interp.scoring.encoding import EncodedItem, encode_item, encode_transcript
+from merit_interp.scoring.visual_cache import (
+    VisualCache,
+    check_feature_count,
+    encoder_outputs,
+    features_key,
+    n_bytes,
+    visual_features,
+)
+
+NAMED_FAILURES = 3
+"""Failed items that the error names."""
+
+Progress = Callable[[int, int], None]
+"""Told how many are done, and of how many."""
+
+
+class Evaluation:
+    """Items prepared for one model.
+
+    Args:
+        model: The VLM; with `transcripts`, any model that reads.
+        item_file: Where the items are from; their videos lie beside it.
+        items: Which of its items, in the order that scores come in.
+        scoring: Prompt and frames.
+        batch_size: Most rows in one forward.
+        cache_budget_gib: Memory for visual features, in GiB; what does not fit goes to disk.
+        max_failed: Share of items that may fail.
+        transcripts: Ask about each item's transcript in place of its video.
+        cache_directory: Where features that do not fit go; a temporary directory if not given.
+        progress: Told how many items are prepared.
+
+    Raises:
+        VideoError: More items than `max_failed` failed.
+        ItemError: There are no items.
+        CheckpointError: The checkpoint's processor or tokenizer does not serve.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        item_file: ItemFile,
+        items: Sequence[Item],
+        scoring: Scoring,
+        *,
+        batch_size: int = 64,
+        cache_budget_gib: float = 2.0,
+        max_failed: float = 0.0,
+        transcripts: bool = False,
+        cache_directory: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        if not items:
+            raise ItemError(f"no items of {item_file.path} are left to score")
+        self.model = model
+        self.item_file = item_file
+        self.items = tuple(items)
+        self.scoring = scoring
+        self.failures: dict[int, str] = {}
+        """Why an item could not be prepared, by its index."""
+        self.encoded: dict[int, EncodedItem] = {}
+        """Prepared items by their index, without their pixels."""
+        self._cache = VisualCache(int(cache_budget_gib * 2**30), cache_directory)
+        self._keys: dict[int, str] = {}
+        self._inputs: dict[Batch, dict[str, Any]] = {}
+        self._processor: VideoProcessor | None = None
+        if not transcripts:
+            self._processor = video_processor_for(model.directory, model.family)
+        self._prepare(progress)
+        self._refuse_failures(max_failed)
+        self.batches = self._plan(self.encoded, batch_size)
+        """What one forward takes each; fixed by the items and the batch size."""
+
+    @property
+    def processor_route(self) -> str:
+        """Which code made the pixels, for the run's provenance: `torchvision`, `pil` or none."""
+        return self._processor.route if self._processor else ""
+
+    def _prepare(self, progress: Progress | None) -> None:
+        clips: dict[tuple[object, ...], list[int]] = {}
+        for index, item in enumerate(self.items):
+            clip = (item.video, item.start_s, item.end_s, item.fps)
+            clips.setdefault(clip if self._processor else (index,), []).append(index)
+        done = 0
+        for indices in clips.values():
+            self._prepare_clip(indices)
+            done += len(indices)
+            if progress is not None:
+                progress(done, len(self.items))
+
+    def _prepare_clip(self, indices: Sequence[int]) -> None:
+        """Encode the items that ask about one clip; it is decoded once."""
+        try:
+            video = self._decoded(self.items[indices[0]]) if self._processor else None
+        except VideoError as error:
+            self.failures.update(dict.fromkeys(indices, str(error)))
+            return
+        for index in indices:
+            try:
+                encoded = self._encoded(self.items[index], video)
+            except ItemError as error:
+                self.failures[index] = str(error)
+                continue
+            if encoded.frame_tokens is not None:
+                key = features_key(self.model, encoded.vision_inputs)
+                if key not in self._cache:
+                    features = visual_features(self.model, encoded.vision_inputs)
+                    check_feature_count(features, encoded.frame_tokens.n_tokens, self.model.source)
+                    self._cache.put(key, features)
+                self._keys[index] = key
+            self.encoded[index] = encoded.without(self.model.family.video_inputs[:1])
+
+    def _decoded(self, item: Item) -> Video:
+        return decode_video(
+            self.item_file.video_path(item),
+            max_frames=self.scoring.max_frames,
+            start_s=item.start_s,
+            end_s=item.end_s,
+            fps=item.fps,
+        )
+
+    def _encoded(self, item: Item, video: Video | None) -> EncodedItem:
+        if self._processor is None or video is None:
+            return encode_transcript(self.model, item, self.scoring)
+        return encode_item(self.model, self._processor, item, video, self.scoring)
+
+    def _refuse_failures(self, max_failed: float) -> None:
+        if len(self.failures) <= max_failed * len(self.items):
+            return
+        named = [
+            f"{self.items[index].id} ({reason})"
+            for index, reason in list(self.failures.items())[:NAMED_FAILURES]
+        ]
+        more = len(self.failures) - len(named)
+        share = len(self.failures) / len(self.items)
+        raise VideoError(
+            f"{len(self.failures)} of {len(self.items)} items cannot be scored: "
+            f"{', '.join(named)}{f' and {more} more' if more else ''}",
+            valid=f"items that `items check` accepts, or --max-failed {share:.3g} or more",
+        )
+
+    def _plan(self, encoded: Mapping[int, EncodedItem], batch_size: int) -> tuple[Batch, ...]:
+        return plan_batches(
+            encoded, batch_size=batch_size, pad_id=self._pad_id(), device=self.model.device
+        )
+
+    def _pad_id(self) -> int:
+        """Padding is never attended to, but it must not look like a video to the forward."""
+        tokenizer, family = self.model.tokenizer, self.model.family
+        visual = (
+            getattr(self.model.model.config, family.video_token_id) if self._processor else None
+        )
+        candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0, 1)
+        return next(int(token) for token in candidates if token is not None and token != visual)
+
+    def batch_of(self, indices: Sequence[int]) -> Batch:
+        """One batch of some prepared items; `Batch.items` has their order in it."""
+        (batch,) = self._plan({index: self.encoded[index] for index in indices}, sys.maxsize)
+        return batch
+
+    def batch_inputs(self, batch: Batch) -> dict[str, Any]:
+        """Keyword arguments of the model's forward for a batch, with the features computed before.
+
+        The logits that it returns are those of `Batch.kept`, as `option_log_probs` takes them.
+        """
+        if batch in self._inputs:
+            return dict(self._inputs[batch])
+        inputs = self._text_inputs(batch)
+        if self._processor is not None:
+            rows = [self._cache.get(self._keys[index]) for index in batch.row_items]
+            inputs |= self._vision_inputs([self.encoded[index] for index in batch.row_items])
+            inputs["mm_encoder_outputs"] = encoder_outputs(self.model, rows)
+            # the join of many small tensors is kept where there is room: it costs more than a
+            # small model's forward
+            keep = batch in self.batches and self._cache.reserve(sum(map(n_bytes, rows)))
+        else:
+            keep = True
+        if keep:
+            self._inputs[batch] = inputs
+        return dict(inputs)
+
+    def pixel_inputs(self, batch: Batch) -> dict[str, Any]:
+        """The same arguments with pixels in place of features, for gradients with respect to them.
+
+        Decodes the batch's videos again. Rows of one batch must have pixels of one shape, or be
+        of a family that packs them.
+        """
+        encoded = {
+            index: self._encoded(self.items[index], self._decoded(self.items[index]))
+            for index in batch.items
+        }
+        return self._text_inputs(batch) | self._vision_inputs([encoded[i] for i in batch.row_items])
+
+    def _text_inputs(self, batch: Batch) -> dict[str, Any]:
+        return {
+            "input_ids": batch.input_ids,
+            **batch.token_inputs,
+            "logits_to_keep": batch.kept,
+            "use_cache": False,
+        }
+
+    def _vision_inputs(self, rows: Sequence[EncodedItem]) -> dict[str, Tensor]:
+        return {
+            name: torch.cat([row.vision_inputs[name] for row in rows]).to(self.model.device)
+            for name in rows[0].vision_inputs
+        }
+
+    def score_batch(self, number: int) -> list[tuple[int, tuple[float, ...]]]:
+        """Score one of `batches` with the model as it is now.
+
+        Returns:
+            (index of the item, log-probability of each option in nats), in the batch's order.
+
+        Raises:
+            SettingError: The model gave NaN.
+        """
+        batch = self.batches[number]
+        with torch.no_grad():
+            logits = self.model.model(**self.batch_inputs(batch)).logits
+            log_probs = option_log_probs(logits, batch).tolist()
+        scores = [
+            (index, tuple(row[:n]))
+            for index, row, n in zip(batch.items, log_probs, batch.n_options, strict=True)
+        ]
+        for index, values in scores:
+            if any(map(math.isnan, values)):
+                raise SettingError(
+                    f"the model gives NaN for item {self.items[index].id} as "
+                    f"{self.model.placement.dtype}",
+                    valid="--dtype float32 or bfloat16",
+                )
+        return scores
+
+    def item_scores(
+        self,
+        log_probs: Mapping[int, tuple[float, ...]],
+        model_name: str,
+        recipe_hash: str,
+        item_set: str = "",
+    ) -> list[ItemScore]:
+        """Records of all items in their order, the failed ones among them.
+
+        Args:
+            log_probs: What `score_batch` returned for every batch, by index of the item.
+            model_name: The model's name in the run.
+            recipe_hash: Merge hash of the recipe in force; `vlm` for none.
+            item_set: Name of the items in the run.
+        """
+        return [
+            ItemScore(
+                item=item.id,
+                model=model_name,
+                recipe=recipe_hash,
+                skill=item.skill,
+                category=item.category,
+                group=item.group,
+                answer=item.answer,
+                log_probs=() if index in self.failures else log_probs[index],
+                status="failed" if index in self.failures else "ok",
+                reason=self.failures.get(index),
+                item_set=item_set,
+            )
+            for index, item in enumerate(self.items)
+        ]
+
+    def scores(
+        self,
+        model_name: str,
+        recipe_hash: str,
+        item_set: str = "",
+        *,
+        progress: Progress | None = None,
+    ) -> list[ItemScore]:
+        """Score every batch; arguments as `item_scores`, and a callback told of each batch."""
+        log_probs: dict[int, tuple[float, ...]] = {}
+        for number in range(len(self.batches)):
+            log_probs.update(self.score_batch(number))
+            if progress is not None:
+                progress(number + 1, len(self.batches))
+        return self.item_scores(log_probs, model_name, recipe_hash, item_set)
