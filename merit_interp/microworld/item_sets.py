@@ -81,15 +81,16 @@ class SetPlan:
     """Taken in turn, clip by clip."""
 
 
-_BASE = {"reasoning": kinds_of("reasoning", "base"), "perception": kinds_of("perception", "base")}
+_REASONING = kinds_of("reasoning", "base")
+_PERCEPTION = kinds_of("perception", "base")
 SET_PLANS: dict[str, SetPlan] = {
     plan.name: plan
     for plan in (
-        SetPlan("search", **_BASE),
-        SetPlan("new_pairs", **_BASE, events=NEW_PAIRS, looks=OTHER_LOOKS),
-        SetPlan("longer", **_BASE, length=MAX_LENGTH),
+        SetPlan("search", _REASONING, _PERCEPTION),
+        SetPlan("new_pairs", _REASONING, _PERCEPTION, events=NEW_PAIRS, looks=OTHER_LOOKS),
+        SetPlan("longer", _REASONING, _PERCEPTION, length=MAX_LENGTH),
         SetPlan("new_forms", kinds_of("reasoning", "new_form"), kinds_of("perception", "new_form")),
-        SetPlan("composition", kinds_of("reasoning", "composition"), _BASE["perception"]),
+        SetPlan("composition", kinds_of("reasoning", "composition"), _PERCEPTION),
     )
 }
 """The five sets: what search may see, and four held out that differ in kind."""

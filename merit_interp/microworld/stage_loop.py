@@ -88,7 +88,7 @@ def train_stage(
             group["lr"] = rate_at(plan, step)
         optimizer.zero_grad()
         loss = loss_of(step)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         done = step + 1

@@ -92,7 +92,7 @@ def tower_loss(
 ) -> Callable[[int], torch.Tensor]:
     """Frames matched to the backbone's event embeddings, as CLIP does, and their lengths fitted."""
     tokens = torch.tensor([vocabulary().index(event.text) for event in EVENTS])
-    words = vlm.get_input_embeddings().weight.detach()[tokens].clone()
+    words = vlm.model.language_model.embed_tokens.weight.detach()[tokens].clone()
 
     def loss_of(step: int) -> torch.Tensor:
         rng = np.random.default_rng([seed, 2, step])
@@ -108,7 +108,8 @@ def tower_loss(
         cosines = functional.normalize(seen, dim=-1) @ functional.normalize(words, dim=-1).T
         match = functional.cross_entropy(MATCH_SCALE * cosines, labels)
         fit = (seen - words[labels]).pow(2).sum(-1).mean() / words.pow(2).sum(-1).mean()
-        return match + fit
+        loss: torch.Tensor = match + fit
+        return loss
 
     return loss_of
 

@@ -89,7 +89,7 @@ def build_tokenizer(chat_template: str) -> PreTrainedTokenizerFast:
     pattern = Regex(rf"{known}|[^\s.?]+")
     backend.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="removed", invert=True)
     backend.decoder = decoders.WordPiece(prefix="##", cleanup=True)
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend,
         pad_token=PAD_TOKEN,
         eos_token=END_TOKEN,

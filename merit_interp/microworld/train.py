@@ -58,14 +58,14 @@ class TrainingSettings:
     """torch's threads; another number changes the order of sums, and so the last digits."""
     backbone_steps: int = 3600
     backbone_rate: float = 2e-3
-    tower_steps: int = 700
+    tower_steps: int = 800
     tower_rate: float = 1e-3
-    alignment_steps: int = 300
+    alignment_steps: int = 400
     alignment_rate: float = 1e-3
     adaptation_steps: int = 600
     adaptation_rate: float = 1e-3
     backbone_batch: int = 32
-    batch: int = 64
+    batch: int = 32
     """Clips a step on video."""
     bank_looks: int = 200
     """Rendered looks of each event that training draws from."""

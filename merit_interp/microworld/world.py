@@ -252,33 +252,39 @@ def _ask_colour_present(clip: Clip, rng: random.Random) -> Question | None:
     return _yes_no("colour_present", text, False, range(len(clip)), rng)
 
 
-QUESTION_KINDS: dict[str, QuestionKind] = {
-    name: QuestionKind(name, skill, family, ask)
-    for name, skill, family, ask in (
-        ("after", "reasoning", "base", _neighbour("after", "right after", 1)),
-        ("before", "reasoning", "base", _neighbour("before", "right before", -1)),
-        ("two_later", "reasoning", "base", _neighbour("two_later", "two after", 2)),
-        ("first_of", "reasoning", "base", _extreme_of("first_of", "first", min)),
-        ("colour_after", "reasoning", "base", _neighbour_colour("colour_after", "right after", 1)),
-        ("position", "perception", "base", _ask_position),
-        ("colour_at", "perception", "base", _ask_colour_at),
-        ("colour_of", "perception", "base", _ask_colour_of),
-        ("present", "perception", "base", _ask_present),
-        ("two_before", "reasoning", "new_form", _neighbour("two_before", "two before", -2)),
-        ("last_of", "reasoning", "new_form", _extreme_of("last_of", "last", max)),
-        (
-            "colour_before", "reasoning", "new_form",
-            _neighbour_colour("colour_before", "right before", -1),
-        ),
-        ("colour_present", "perception", "new_form", _ask_colour_present),
-        (
-            "after_later", "reasoning", "composition",
-            _neighbour_of_extreme("after_later", "right after the later", max, 1),
-        ),
-        (
-            "before_earlier", "reasoning", "composition",
-            _neighbour_of_extreme("before_earlier", "right before the earlier", min, -1),
-        ),
-    )
-}  # fmt: skip
+_KINDS = (
+    QuestionKind("after", "reasoning", "base", _neighbour("after", "right after", 1)),
+    QuestionKind("before", "reasoning", "base", _neighbour("before", "right before", -1)),
+    QuestionKind("two_later", "reasoning", "base", _neighbour("two_later", "two after", 2)),
+    QuestionKind("first_of", "reasoning", "base", _extreme_of("first_of", "first", min)),
+    QuestionKind(
+        "colour_after", "reasoning", "base", _neighbour_colour("colour_after", "right after", 1)
+    ),
+    QuestionKind("position", "perception", "base", _ask_position),
+    QuestionKind("colour_at", "perception", "base", _ask_colour_at),
+    QuestionKind("colour_of", "perception", "base", _ask_colour_of),
+    QuestionKind("present", "perception", "base", _ask_present),
+    QuestionKind("two_before", "reasoning", "new_form", _neighbour("two_before", "two before", -2)),
+    QuestionKind("last_of", "reasoning", "new_form", _extreme_of("last_of", "last", max)),
+    QuestionKind(
+        "colour_before",
+        "reasoning",
+        "new_form",
+        _neighbour_colour("colour_before", "right before", -1),
+    ),
+    QuestionKind("colour_present", "perception", "new_form", _ask_colour_present),
+    QuestionKind(
+        "after_later",
+        "reasoning",
+        "composition",
+        _neighbour_of_extreme("after_later", "right after the later", max, 1),
+    ),
+    QuestionKind(
+        "before_earlier",
+        "reasoning",
+        "composition",
+        _neighbour_of_extreme("before_earlier", "right before the earlier", min, -1),
+    ),
+)
+QUESTION_KINDS: dict[str, QuestionKind] = {kind.name: kind for kind in _KINDS}
 """Every kind by name. Reasoning needs the order of events; perception needs to see them."""

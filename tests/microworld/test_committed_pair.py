@@ -11,8 +11,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
 from merit_interp.microworld import backbone_directory, vlm_directory
-from merit_interp.microworld.renderer import read_pixels
 from merit_interp.microworld.item_sets import write_item_sets
+from merit_interp.microworld.renderer import read_pixels
 from merit_interp.microworld.stage_scores import draw_exam, score_stage, skill_accuracy
 from merit_interp.microworld.tokenizer import TEXT_CHAT_TEMPLATE, build_tokenizer
 from merit_interp.microworld.train import TrainingSettings, render_exam
@@ -124,8 +124,9 @@ def test_the_vlm_answers_an_item_through_its_own_template(vlm: Any, tmp_path: Pa
             max_new_tokens=4,
             do_sample=False,
         )[0, ids.shape[1] :]
-        right += tokenizer.decode(said, skip_special_tokens=True).strip() == (
-            item["options"][item["answer"]]
+        right += (
+            tokenizer.decode(said, skip_special_tokens=True).strip()
+            == (item["options"][item["answer"]])
         )
         asked += 1
     assert asked == 36
