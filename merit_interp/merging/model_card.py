@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from merit_interp.recipe import Coefficient, Recipe
+from merit_interp.recipe import Coefficient, ModelReference, Recipe
 
 
 def model_card(recipe: Recipe, name: str) -> str:
@@ -25,7 +25,7 @@ def model_card(recipe: Recipe, name: str) -> str:
 
 def _header(recipe: Recipe) -> list[str]:
     # the hub takes only hub ids here; a directory's name means nothing to others
-    models = [r.source for r in (recipe.vlm, recipe.backbone) if not Path(r.source).exists()]
+    models = [r.source for r in (recipe.vlm, recipe.backbone) if not _is_directory(r)]
     bases = ["base_model:", *(f"- {source}" for source in models)] if models else []
     return [
         "---",
@@ -53,8 +53,8 @@ def _body(recipe: Recipe, name: str) -> list[str]:
         "A video-language model with layers of its text-only backbone merged back in by "
         "merit-interp; no training. The method is described in MERIT (arXiv 2604.11399).",
         "",
-        f"- VLM: `{recipe.vlm.source}` ({recipe.vlm.fingerprint})",
-        f"- Backbone: `{recipe.backbone.source}` ({recipe.backbone.fingerprint})",
+        f"- VLM: {_named(recipe.vlm)}",
+        f"- Backbone: {_named(recipe.backbone)}",
         f"- Method: {recipe.method}, W = W_vlm + a (W_backbone - W_vlm), on {what}",
         "- Everything that the table does not list is the VLM's own; `recipe.json` has the whole "
         "recipe.",
@@ -70,6 +70,17 @@ def _body(recipe: Recipe, name: str) -> list[str]:
         "",
         "The licences of both models apply.",
     ]
+
+
+def _named(model: ModelReference) -> str:
+    # where a directory lay on this machine is nobody's business
+    name = Path(model.source).name if _is_directory(model) else model.source
+    revision = f" at {model.revision}" if model.revision else ""
+    return f"`{name}`{revision}, {model.fingerprint}"
+
+
+def _is_directory(model: ModelReference) -> bool:
+    return Path(model.source).exists()
 
 
 def _written(coefficient: Coefficient) -> str:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -40,6 +41,7 @@ from merit_interp.recipe import ModelReference
 ModuleKind = TypeVar("ModuleKind", bound=nn.Module)
 
 DTYPES = ("float32", "bfloat16", "float16")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "*.tiktoken")
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ def _filled_model(auto_class: Any, checkpoint: Checkpoint, placement: Placement)
                 f"{checkpoint.source} does not fit on {placement.device} as {placement.dtype}",
                 valid="another --device, or --dtype bfloat16",
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, StrictDataclassError) as error:
             raise CheckpointError(f"cannot load {checkpoint.source}: {error}") from None
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         keys = sorted(str(key) for key in report[kind])
@@ -286,6 +288,12 @@ def _check_against_files(model: PreTrainedModel, family: Family, checkpoint: Che
 
 
 def _tokenizer(checkpoint: Checkpoint, placement: Placement) -> PreTrainedTokenizerBase:
+    # without files transformers makes an empty tokenizer of the family's class, and says nothing
+    files = [path for name in TOKENIZER_FILES for path in checkpoint.directory.glob(name)]
+    if not files:
+        raise CheckpointError(
+            f"{checkpoint.source} has no tokenizer", valid=f"one of {', '.join(TOKENIZER_FILES)}"
+        )
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             checkpoint.directory,
@@ -294,8 +302,7 @@ def _tokenizer(checkpoint: Checkpoint, placement: Placement) -> PreTrainedTokeni
         )
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{checkpoint.source} has no tokenizer that loads: {error}",
-            valid="tokenizer.json and tokenizer_config.json beside the weights",
+            f"cannot load the tokenizer of {checkpoint.source}: {error}"
         ) from None
     return tokenizer
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, PreTrainedConfig
 
 from merit_interp.errors import CheckpointError, PairError
@@ -159,7 +160,7 @@ def text_config(checkpoint: Checkpoint) -> PreTrainedConfig:
     """
     try:
         config = AutoConfig.from_pretrained(checkpoint.directory, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StrictDataclassError) as error:
         raise CheckpointError(f"cannot read the config of {checkpoint.source}: {error}") from None
     text: PreTrainedConfig = config.get_text_config(decoder=True)
     return text
