@@ -1,0 +1,137 @@
+"""`merit-interp search`: find how much of the backbone's self-attention to merge into each layer.
+
+    merit-interp search --vlm models/vlm --backbone models/backbone --items items.jsonl --out run
+
+This file parses, calls and prints; it must not propose or score a recipe.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from merit_interp.cli.options import (
+    BatchOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    MaxFailedOption,
+    OverwriteOption,
+    ResumeOption,
+    RunOption,
+    SeedOption,
+)
+from merit_interp.errors import SettingError
+from merit_interp.recipe import PROJECTIONS
+
+if TYPE_CHECKING:
+    from merit_interp.search.command import SearchResult
+
+
+def search(
+    vlm: Annotated[str, typer.Option("--vlm", help="The VLM: directory or hub id.")],
+    backbone: Annotated[str, typer.Option("--backbone", help="Its text backbone.")],
+    items: Annotated[Path, typer.Option("--items", help="items.jsonl to search and validate on.")],
+    out: RunOption,
+    sampler: Annotated[
+        str, typer.Option(help="Who proposes: cmaes, tpe, discrete, greedy or random.")
+    ] = "cmaes",
+    budget: Annotated[int, typer.Option(min=1, help="Different recipes to try.")] = 200,
+    penalty: Annotated[float, typer.Option(help="Weight of perception lost.")] = 1.0,
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            help="Coefficients to choose from, as 0,0.5,1. Default: all of [0, 1], or "
+            "these three for discrete and greedy."
+        ),
+    ] = None,
+    projections: Annotated[str, typer.Option(help="Projections to merge.")] = "q,k,v,o",
+    per_projection: Annotated[
+        bool, typer.Option("--per-projection", help="A coefficient for each projection of a layer.")
+    ] = False,
+    objective: Annotated[
+        str, typer.Option(help="Unit of the objective: margin (in nats) or accuracy.")
+    ] = "margin",
+    seed: SeedOption = 0,
+    top: Annotated[int, typer.Option(min=1, help="Best recipes to try again on validation.")] = 8,
+    validation_share: Annotated[
+        float, typer.Option(help="Share of the videos kept for choosing the winner.")
+    ] = 0.5,
+    answers: Annotated[
+        str, typer.Option(help="What is scored of an option: its letter, or option_text.")
+    ] = "letter",
+    max_frames: Annotated[int, typer.Option(min=1, help="Most frames of a video.")] = 16,
+    max_failed: MaxFailedOption = 0.0,
+    batch_size: BatchOption = 64,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = "float32",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Search the recipe that restores reasoning at the least cost to perception."""
+    from merit_interp.models.loading import Placement
+    from merit_interp.recipe import Scoring
+    from merit_interp.search.command import find_recipe
+    from merit_interp.search.progress import search_progress
+    from merit_interp.search.settings import SearchSettings
+    from merit_interp.search.subject import SearchInputs
+
+    settings = SearchSettings(
+        sampler=sampler, budget=budget, penalty=penalty, levels=_numbers(levels),
+        projections=_projections(projections), per_projection=per_projection,
+        objective=objective, seed=seed, top=top, validation_share=validation_share,
+    )  # fmt: skip
+    if answers not in ("letter", "option_text"):
+        raise SettingError(f"answers {answers!r}", valid="letter or option_text")
+    inputs = SearchInputs(
+        vlm, backbone, items, Scoring.model_validate({"answers": answers, "max_frames": max_frames}),
+        Placement(device=device, dtype=dtype), batch_size=batch_size, max_failed=max_failed,
+    )  # fmt: skip
+    try:
+        with search_progress() as watch:
+            result = find_recipe(
+                settings, inputs, out, resume=resume, overwrite=overwrite, watch=watch
+            )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; {out} keeps what was scored. {_go_on()}") from None
+    _show(result, as_json=json)
+
+
+def _numbers(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise SettingError(f"levels {text}", valid="numbers with commas, such as 0,0.5,1") from None
+
+
+def _projections(text: str) -> tuple[str, ...]:
+    """Names in the recipe's order; what is unknown stays, for the settings to refuse."""
+    names = [name.strip() for name in text.split(",")]
+    order = {name: place for place, name in enumerate(PROJECTIONS)}
+    return tuple(sorted(names, key=lambda name: order.get(name, len(order))))
+
+
+def _go_on() -> str:
+    arguments = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
+    return f"Go on with: {shlex.join(['merit-interp', *arguments, '--resume'])}"
+
+
+def _show(result: SearchResult, *, as_json: bool) -> None:
+    if as_json:
+        from json import dumps
+
+        print(dumps(result.to_json(), indent=2))
+        return
+    if result.finished_before:
+        print(f"{result.run} was finished already; nothing to do")
+    layers = " ".join(f"{layer}:{share}" for layer, share in result.recipe.layers.items())
+    print(result.reason)
+    print(f"layers {layers or 'none'}")
+    print(f"recipe {result.run / 'recipe.json'}")

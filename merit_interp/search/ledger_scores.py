@@ -1,0 +1,45 @@
+"""Scores of recipes: from the ledger where it has them, else from the model by way of the ledger.
+
+    scores = LedgerScores(subject, ledger)
+    scores.of(recipe, "search")
+
+Kept by the batch, so that a kill costs one batch at most. This file must not know who asks, or why.
+"""
+
+from __future__ import annotations
+
+from merit_interp.recipe import Recipe
+from merit_interp.records import ItemScore
+from merit_interp.search.ledger import Ledger
+from merit_interp.search.settings import Split
+from merit_interp.search.subject import Subject
+
+VLM = "vlm"
+"""What the ledger calls the unmerged model."""
+
+
+class LedgerScores:
+    """Scores of any recipe on either split."""
+
+    def __init__(self, subject: Subject, ledger: Ledger) -> None:
+        self._subject = subject
+        self._ledger = ledger
+        self.n_by_model = 0
+        """Batches that the model was run on, rather than the ledger asked."""
+
+    def of(self, recipe: Recipe, split: Split) -> list[ItemScore]:
+        """Every item's score under a recipe, in the split's order."""
+        name = VLM if recipe.is_identity else recipe.merge_hash
+        evaluation = self._subject.parts[split]
+        index_of = {item.id: index for index, item in enumerate(evaluation.items)}
+        log_probs: dict[int, tuple[float, ...]] = {}
+        for batch in range(len(evaluation.batches)):
+            if not self._ledger.holds(name, split, batch):
+                self._subject.merge.apply(recipe)
+                scored = evaluation.score_batch(batch)
+                by_id = {evaluation.items[index].id: values for index, values in scored}
+                self._ledger.record(name, split, batch, by_id)
+                self.n_by_model += 1
+            held = self._ledger.log_probs(name, split, batch)
+            log_probs |= {index_of[item]: values for item, values in held.items()}
+        return evaluation.item_scores(log_probs, name, recipe.merge_hash, split)

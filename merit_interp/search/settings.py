@@ -1,0 +1,100 @@
+"""What a search is asked to do, in one frozen value.
+
+    settings = SearchSettings(sampler="tpe", budget=100, seed=1)
+
+Equal settings on equal models and items give the same recipe. This file must not know models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from merit_interp.errors import SettingError
+from merit_interp.provenance import versions
+from merit_interp.recipe import PROJECTIONS
+from merit_interp.search.objective import MARGIN_CLIP_NATS, Objective
+from merit_interp.search.samplers import ON_LEVELS, SAMPLERS
+from merit_interp.search.spaces import Space, check_levels, check_projections
+
+PINNED_PACKAGES = ("merit-interp", "torch", "transformers", "numpy", "scipy", "optuna", "cmaes")
+"""Packages whose version may change a score, a proposal or an interval."""
+
+Split = Literal["search", "validation"]
+SPLITS: tuple[Split, ...] = ("search", "validation")
+"""Parts of the items: one to search on, one to choose the winner on. They share no video."""
+
+DEFAULT_LEVELS = (0.0, 0.5, 1.0)
+"""Levels of a sampler that needs some and was given none."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Space, sampler, objective and split of one search.
+
+    Raises:
+        SettingError: A value is not one that it can have.
+    """
+
+    sampler: str = "cmaes"
+    """A name in `samplers.SAMPLERS`."""
+    budget: int = 200
+    """Different recipes to score on the search split."""
+    penalty: float = 1.0
+    """Weight of perception lost against reasoning gained."""
+    levels: tuple[float, ...] | None = None
+    """Coefficients that may be proposed; None for all of [0, 1], or for the default levels where
+    the sampler needs some."""
+    projections: tuple[str, ...] = PROJECTIONS
+    """Which self-attention projections are merged, in the order q, k, v, o."""
+    per_projection: bool = False
+    """Whether each projection of a layer has a coefficient of its own."""
+    objective: str = "margin"
+    """Unit of the objective: `margin` or `accuracy`."""
+    margin_clip_nats: float = MARGIN_CLIP_NATS
+    """An item's margin counts as if it lay within plus or minus this."""
+    seed: int = 0
+    """Seed of sampler, split and intervals."""
+    top: int = 8
+    """Recipes, best first on the search split, that are scored on the validation split."""
+    validation_share: float = 0.5
+    """Share of the videos that is kept from the search for choosing the winner."""
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise SettingError(f"sampler {self.sampler!r} is unknown", valid=", ".join(SAMPLERS))
+        if self.levels is None and self.sampler in ON_LEVELS:
+            object.__setattr__(self, "levels", DEFAULT_LEVELS)
+        if self.levels is not None:
+            check_levels(self.levels)
+        check_projections(self.projections)
+        for name in ("budget", "top"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} {getattr(self, name)}", valid="at least 1")
+        if not 0.0 < self.validation_share < 1.0:
+            raise SettingError(
+                f"validation share {self.validation_share}", valid="a number between 0 and 1"
+            )
+        if not 0 <= self.seed < 2**32:
+            raise SettingError(f"seed {self.seed}", valid="a whole number from 0 to 2**32 - 1")
+        self.made_objective()
+
+    def made_objective(self) -> Objective:
+        """The objective that these settings ask for."""
+        return Objective(self.objective, self.penalty, self.margin_clip_nats)
+
+    def space(self, n_layers: int) -> Space:
+        """The space that these settings ask for, on a model of so many text layers."""
+        return Space(n_layers, self.projections, self.levels, self.per_projection)
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        values = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def pinned_versions() -> dict[str, str]:
+    """Version of each package that a search's result depends on."""
+    installed = versions()
+    return {package: installed[package] for package in PINNED_PACKAGES}

@@ -1,0 +1,161 @@
+"""The end of a search: the winner on validation, or the VLM itself and why.
+
+    verdict = judge(settings, identity, trials, validated, scores.of)
+    verdict.recipe, verdict.reason
+
+A winner must be better than the unmerged VLM on reasoning by more than its interval, on videos that
+the search did not see. This file must not know how scores are made or recipes are proposed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from merit_interp.recipe import Recipe
+from merit_interp.records import ItemScore, Skill, Trial
+from merit_interp.search.objective import KINDS, SKILLS, Objective
+from merit_interp.search.settings import SPLITS, SearchSettings, Split, pinned_versions
+from merit_interp.search.trials import ranked, recipe_of
+from merit_interp.statistics.paired import PairedDifference, paired_difference
+
+ScoresOf = Callable[[Recipe, Split], list[ItemScore]]
+
+UNITS = {"margin": "nats", "accuracy": "points"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a search found."""
+
+    recipe: Recipe
+    """The winner, or the identity; how it was found is in its `search`."""
+    found: bool
+    """Whether a recipe is better than the unmerged VLM beyond its interval."""
+    reason: str
+    """One sentence that says why this recipe was written."""
+
+
+def judge(
+    settings: SearchSettings,
+    identity: Recipe,
+    trials: Sequence[Trial],
+    validated: Sequence[Trial],
+    scores_of: ScoresOf,
+) -> Verdict:
+    """Choose among the validated trials, and hold the best against the unmerged VLM.
+
+    Args:
+        settings: The search's.
+        identity: The recipe that merges nothing.
+        trials: All trials on the search split.
+        validated: The best of them on the validation split; empty if none merges anything.
+        scores_of: Every item's score under a recipe, by split.
+    """
+    about = {**settings.to_json(), "split": _split(settings), "versions": pinned_versions()}
+    about |= {"n_trials": len(trials), "n_validated": len(validated)}
+    if not validated:
+        reason = "no recipe that merges anything was tried"
+        return _verdict(identity, found=False, reason=reason, about=about)
+    best = ranked(validated)[0]
+    recipe = recipe_of(best, identity)
+    objective = settings.made_objective()
+    pairs = {s: (scores_of(identity, s), scores_of(recipe, s)) for s in SPLITS}
+    about["best"] = {"trial": best.number, "recipe": best.recipe, "layers": dict(best.layers)}
+    about["scores"] = {
+        split: {
+            "objective": objective.effect(*pairs[split]).objective,
+            **{skill: _compared(objective, *pairs[split], skill, settings) for skill in SKILLS},
+        }
+        for split in SPLITS
+    }
+    gain = _difference(objective, *pairs["validation"], "reasoning", settings.objective, settings)
+    found = gain.interval.is_above(0.0) and best.objective > 0.0
+    reason = _reason(found, best, gain, settings)
+    return _verdict(recipe if found else identity, found=found, reason=reason, about=about)
+
+
+def _verdict(recipe: Recipe, *, found: bool, reason: str, about: dict[str, Any]) -> Verdict:
+    search = {"found": found, "reason": reason, **about}
+    return Verdict(recipe.replaced(search=search), found, reason)
+
+
+def _split(settings: SearchSettings) -> dict[str, Any]:
+    """What `benchmarks.splits` needs to split the items in the same way again."""
+    return {"validation_share": settings.validation_share, "seed": settings.seed}
+
+
+def _difference(
+    objective: Objective,
+    vlm: Sequence[ItemScore],
+    merged: Sequence[ItemScore],
+    skill: Skill,
+    kind: str,
+    settings: SearchSettings,
+) -> PairedDifference:
+    """Merged less VLM on the items of one skill, clustered by video."""
+    values = objective.paired(vlm, merged, skill, kind)
+    widest = 1.0 if kind == "accuracy" else 2 * objective.margin_clip_nats
+    return paired_difference(
+        values.merged,
+        values.vlm,
+        values.groups,
+        seed=settings.seed,
+        bounds=(-widest, widest) if math.isfinite(widest) else None,
+    )
+
+
+def _compared(
+    objective: Objective,
+    vlm: Sequence[ItemScore],
+    merged: Sequence[ItemScore],
+    skill: Skill,
+    settings: SearchSettings,
+) -> dict[str, Any]:
+    """Both models on one skill, in accuracy and in margin, with the interval of the difference."""
+    compared: dict[str, Any] = {}
+    for kind in KINDS:
+        values = objective.paired(vlm, merged, skill, kind)
+        difference = _difference(objective, vlm, merged, skill, kind, settings)
+        interval = difference.interval
+        compared |= {"n_items": interval.n_items, "n_videos": interval.n_clusters}
+        compared["margin_nats" if kind == "margin" else kind] = {
+            "vlm": _mean(values.vlm),
+            "merged": _mean(values.merged),
+            "delta": _number(interval.estimate),
+            "low": _number(interval.low),
+            "high": _number(interval.high),
+            "p_value": _number(difference.p_value),
+        }
+    return compared
+
+
+def _reason(found: bool, best: Trial, gain: PairedDifference, settings: SearchSettings) -> str:
+    interval = gain.interval
+    # accuracy is told in points: hundredths
+    scale = 100.0 if settings.objective == "accuracy" else 1.0
+    unit = UNITS[settings.objective]
+    ends = (
+        f"{interval.level:.0%} interval {interval.low * scale:+.3g} to {interval.high * scale:+.3g}"
+        if interval.is_defined
+        else f"interval {interval.method}"
+    )
+    numbers = (
+        f"trial {best.number} changes reasoning on validation by "
+        f"{interval.estimate * scale:+.3g} {unit} ({ends}, {interval.n_items} items, "
+        f"{interval.n_clusters} videos) and perception by {best.delta_tp * scale:+.3g} {unit}"
+    )
+    if found:
+        return f"better than the unmerged VLM beyond its interval: {numbers}"
+    return f"no recipe is better than the unmerged VLM beyond its interval: the best, {numbers}"
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def _number(value: float) -> float | None:
+    """NaN has no place in JSON."""
+    return value if math.isfinite(value) else None
