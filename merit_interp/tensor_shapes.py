@@ -47,3 +47,16 @@ FrameTimes = Float[ndarray, "frames"]
 """Mid-time of each sampled frame, in seconds."""
 SourceSpans = Float[ndarray, "source 2"]
 """Start and end of each frame of a video, in seconds."""
+
+UnitPixels = Float[Tensor, "units values"]
+"""One item's pixels, a row for each unit (a frame, or the frames of a temporal patch)."""
+ItemUnitPixels = Float[Tensor, "items units values"]
+ItemUnits = Float[Tensor, "items units"]
+"""A number for each unit of each item."""
+PositionValues = Float[Tensor, "rows positions *rest"]
+"""Attributions of tokens, or of the values of units."""
+PositionUnits = Int[Tensor, "rows positions"]
+"""Which unit each position belongs to."""
+ItemValues = Float[Tensor, "items"]
+ItemIndices = Int[Tensor, "items"]
+"""One option, or one place, for each item."""
