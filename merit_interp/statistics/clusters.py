@@ -82,7 +82,7 @@ def group_by_cluster(values: Numbers, clusters: Names) -> Grouped:
         raise ValueError("a value is not finite: leave failed items out")
     if not numbers.size:
         return Grouped(np.zeros(0), np.zeros(0))
-    codes = np.unique(names.astype(str), return_inverse=True)[1]
+    codes = np.unique(names, return_inverse=True)[1]
     return Grouped(
         np.bincount(codes, numbers).astype(np.float64), np.bincount(codes).astype(np.float64)
     )
@@ -100,6 +100,13 @@ def drawn_counts(n_clusters: int, resamples: int, seed: int) -> Iterator[FloatAr
 def random_signs(n_clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     """Random signs for each cluster, -1 or +1, in blocks (rows, clusters)."""
     return _blocks(_signs_block, n_clusters, resamples, seed)
+
+
+@lru_cache(KEPT_BLOCKS)
+def every_sign(n_clusters: int) -> FloatArray:
+    """All sign patterns of the clusters, (2 ** clusters, clusters) of -1 and +1."""
+    bits = np.arange(2**n_clusters)[:, None] >> np.arange(n_clusters) & 1
+    return _frozen((2 * bits - 1).astype(np.float64))
 
 
 def _blocks(

@@ -9,7 +9,6 @@ been swapped on any video. This file must not know what is compared.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from merit_interp.statistics.clusters import (
     FloatArray,
     Names,
     Numbers,
+    every_sign,
     group_by_cluster,
     random_signs,
 )
@@ -110,9 +110,8 @@ def mcnemar(a: Numbers, b: Numbers) -> McNemar:
 def _sign_flip_p_value(sums: FloatArray, resamples: int, seed: int) -> tuple[float, str]:
     """Share of sign patterns whose total is at least as far from zero as the one seen.
 
-    All 2 ** clusters patterns where they are no more than `resamples`; else random ones, and the
-    pattern seen counts as one of them (so that p is never 0). Clusters without a difference do not
-    change any total and are left out.
+    All patterns of the clusters that differ, where these are no more than `resamples`; else random
+    ones, and the pattern seen counts as one of them (so that p is never 0).
     """
     moving = sums[np.abs(sums) > 1e-12 * max(1.0, float(np.abs(sums).max()))]
     if not moving.size:
@@ -120,10 +119,10 @@ def _sign_flip_p_value(sums: FloatArray, resamples: int, seed: int) -> tuple[flo
     # totals that are equal but for rounding count as equal
     seen = abs(float(moving.sum())) - 1e-9 * float(np.abs(moving).sum())
     if 2**moving.size <= resamples:
-        patterns = np.array(list(itertools.product((-1.0, 1.0), repeat=moving.size)))
-        return float((np.abs(patterns @ moving) >= seen).mean()), "sign flips, all"
+        far_share = np.abs(np.vecdot(every_sign(moving.size), moving)) >= seen
+        return float(far_share.mean()), "sign flips, all"
     far = sum(
-        int((np.abs(signs @ moving) >= seen).sum())
-        for signs in random_signs(moving.size, resamples, seed)
+        int((np.abs(np.vecdot(signs, sums)) >= seen).sum())
+        for signs in random_signs(len(sums), resamples, seed)
     )
     return (far + 1) / (resamples + 1), f"sign flips, {resamples} random"

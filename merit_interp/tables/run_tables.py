@@ -1,0 +1,59 @@
+"""A run's tables, as parquet and csv beside its records.
+
+    for path in write_tables(Path("runs/demo")): print(path)
+
+This file must not know what stands in a table.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from merit_interp.record_files import write_whole
+from merit_interp.tables.item_frames import item_scores, trial_frame
+from merit_interp.tables.run_records import RunRecords, read_run
+from merit_interp.tables.skills import baseline_summary, skill_table
+
+TABLES = "tables"
+"""Directory below the run's."""
+
+
+def run_tables(run: RunRecords) -> dict[str, pd.DataFrame]:
+    """The tables that a run's records fill, by name.
+
+    `item_scores`, `skill_table` and `baseline_summary` where items were scored, `trials` where a
+    search was made (both splits).
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    if run.scores:
+        scores = item_scores(run.scores)
+        tables["item_scores"] = scores
+        tables["skill_table"] = skill_table(scores)
+        tables["baseline_summary"] = baseline_summary(scores)
+    if run.trials:
+        chosen = run.recipe.merge_hash if run.recipe else None
+        tables["trials"] = trial_frame((*run.trials, *run.validation), chosen=chosen)
+    return tables
+
+
+def write_tables(run_dir: Path) -> tuple[Path, ...]:
+    """Write a run's tables into `RUN/tables/`, each as parquet and csv.
+
+    Returns:
+        The files written, in order.
+
+    Raises:
+        RunError: There is no such run, its records are damaged, or it cannot be written.
+    """
+    directory = Path(run_dir) / TABLES
+    written: list[Path] = []
+    for name, table in run_tables(read_run(run_dir)).items():
+        parquet = io.BytesIO()
+        table.to_parquet(parquet, index=False)
+        write_whole(directory / f"{name}.parquet", parquet.getvalue())
+        write_whole(directory / f"{name}.csv", table.to_csv(index=False).encode())
+        written += [directory / f"{name}.parquet", directory / f"{name}.csv"]
+    return tuple(written)
