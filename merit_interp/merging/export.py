@@ -90,14 +90,14 @@ def _merge_inputs(
     family = vlm_family(vlm.config, vlm.source)
     keys = text_tensors(vlm, family)
     backbone_keys = text_tensors(backbone, backbone_family(backbone.config, backbone.source))
+    n_layers = 1 + max(tensor.layer for tensor in keys)
+    shares = tensor_shares(recipe, keys, family, n_layers=n_layers)
     shared = shared_tensors(
-        {tensor: vlm.shape(key) for tensor, key in keys.items()},
+        {tensor: vlm.shape(keys[tensor]) for tensor in shares},
         {tensor: backbone.shape(key) for tensor, key in backbone_keys.items()},
         family,
     )
-    n_layers = 1 + max(tensor.layer for tensor in keys)
-    shares = tensor_shares(recipe, shared, family, n_layers=n_layers)
-    return {keys[tensor]: (backbone_keys[tensor], share) for tensor, share in shares.items()}
+    return {keys[tensor]: (backbone_keys[tensor], shares[tensor]) for tensor in shared}
 
 
 def _write_weight_file(

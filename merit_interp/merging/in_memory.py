@@ -37,7 +37,9 @@ class InMemoryMerge:
     """Keeps both sides' tensors of the mergeable scope beside a VLM, on its own device.
 
     Make it while the VLM is unmerged: what it finds in the model is what it restores. Memory is
-    twice the scope's weights (for self-attention of a 7B model in bf16 about 3 GiB).
+    twice the scope's weights (for self-attention of a 7B model in bf16 about 3 GiB). Weights are
+    merged in the type that they have in memory: with the stored type they are those of `merge` on
+    disk, bit for bit.
 
     Args:
         vlm: The model that is changed in place.
@@ -66,13 +68,13 @@ class InMemoryMerge:
         own_config = vlm.model.config.get_text_config(decoder=True)
         differences = layout_differences(own_config, text_config(backbone))
         refuse_differences(vlm.source, backbone.source, differences)
-        parameters = vlm.text_parameters()
+        parameters = {t: p for t, p in vlm.text_parameters().items() if self._in_scope(t)}
         shared = shared_tensors(
             {tensor: tuple(parameter.shape) for tensor, parameter in parameters.items()},
             {tensor: backbone.shape(key) for tensor, key in keys.items()},
             vlm.family,
         )
-        self._parameters = {t: parameters[t] for t in shared if self._in_scope(t)}
+        self._parameters = {tensor: parameters[tensor] for tensor in shared}
         self._originals = {t: p.detach().clone() for t, p in self._parameters.items()}
         self._backbone = {
             tensor: backbone.finite_tensor(keys[tensor]).to(parameter.device)
@@ -94,7 +96,7 @@ class InMemoryMerge:
         """
         self._require_scope(recipe)
         require_made_for(recipe, vlm=self.vlm.fingerprint, backbone=self._backbone_fingerprint)
-        merge_method(recipe.method)
+        merge_method(recipe.method)  # an unknown one is refused before anything changes
         shares = tensor_shares(
             recipe, self._parameters, self.vlm.family, n_layers=self.vlm.n_layers
         )

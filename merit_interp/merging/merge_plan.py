@@ -1,6 +1,6 @@
 """What a recipe changes: the share of the backbone in each tensor of a model's text layers.
 
-    shares = tensor_shares(recipe, shared_tensors(...), family, n_layers=28)
+    shares = tensor_shares(recipe, tensors_of_vlm, family, n_layers=28)
     shares[TextTensor(4, "self_attn.q_proj.weight")]    # 0.5
 
 The merge in memory and the merge on disk both take their tensors from here, so that they cannot
@@ -20,23 +20,29 @@ Shapes = Mapping[TextTensor, tuple[int, ...]]
 
 
 def shared_tensors(vlm: Shapes, backbone: Shapes, family: Family) -> tuple[TextTensor, ...]:
-    """Tensors that both sides have; what one side lacks (a bias, a norm) stays the VLM's.
+    """Those of the VLM's tensors that the backbone has too; any other (a bias) stays the VLM's.
+
+    Args:
+        vlm: The VLM's tensors that may be merged.
+        backbone: All tensors of the backbone's layers.
+        family: The VLM's.
 
     Raises:
-        PairError: A shape differs, or a projection's weight is missing on one side.
+        PairError: A shape differs, or the backbone lacks the weight of a projection.
     """
-    for tensor in sorted({*vlm, *backbone}):
+    for tensor, shape in vlm.items():
         where = f"layer {tensor.layer} {tensor.name}"
-        if tensor in vlm and tensor in backbone:
-            if vlm[tensor] != backbone[tensor]:
+        if tensor in backbone:
+            if backbone[tensor] != shape:
                 raise PairError(
-                    f"{where} is {list(vlm[tensor])} in the VLM and {list(backbone[tensor])} in "
-                    "the backbone",
-                    valid="a backbone of equal width, depth and heads",
+                    f"{where} is {list(shape)} in the VLM and {list(backbone[tensor])} in the "
+                    "backbone",
+                    valid="equal shapes of all that is merged",
                 )
         elif tensor.name.endswith(".weight") and family.projection_of(tensor.name):
-            side = "backbone" if tensor in vlm else "VLM"
-            raise PairError(f"{where} is missing in the {side}", valid="a pair of equal depth")
+            raise PairError(
+                f"{where} is missing in the backbone", valid="every projection on both sides"
+            )
     return tuple(tensor for tensor in vlm if tensor in backbone)
 
 

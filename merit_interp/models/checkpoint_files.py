@@ -172,7 +172,14 @@ class Checkpoint:
     def companion_files(self) -> tuple[Path, ...]:
         """Config, tokenizer, processor, template and licence files, relative to the directory."""
         found = {path for pattern in COMPANIONS for path in self.directory.glob(pattern)}
-        return tuple(sorted(p.relative_to(self.directory) for p in found if p.is_file()))
+        return tuple(
+            sorted(
+                path.relative_to(self.directory)
+                for path in found
+                # the index of pickled or other weights, which are not ours
+                if path.is_file() and (path.name == INDEX or not path.match("*.index.json"))
+            )
+        )
 
     def _place(self, name: str) -> StoredTensor:
         if name not in self.stored:
@@ -204,7 +211,7 @@ def _locate(source: str, revision: str | None) -> tuple[Path, str | None]:
             source, revision=revision, allow_patterns=[*COMPANIONS, "*.safetensors"]
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
             f"{source} is no directory here, and not reachable as a hub id: {reason}",
             valid="a checkpoint directory, or a hub id that can be reached or is in the cache",

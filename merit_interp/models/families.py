@@ -78,6 +78,15 @@ class Family:
                 return projection
         return None
 
+    def attention_label(self, tensor: str) -> str | None:
+        """Short name of a self-attention tensor, like `q.bias` or `q_norm.weight`, or None."""
+        if projection := self.projection_of(tensor):
+            return f"{projection}.{tensor.rpartition('.')[2]}"
+        within = tensor.removeprefix(f"{self.self_attention}.")
+        if within != tensor and within.partition(".")[0] in self.also_in_attention:
+            return within
+        return None
+
 
 def _backbone(model_type: str, also_in_attention: tuple[str, ...] = ()) -> Family:
     return Family(

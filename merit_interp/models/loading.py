@@ -174,7 +174,7 @@ def _load(
         raise CheckpointError(f"{checkpoint.source} is quantised", valid="float weights")
     model = _filled_model(auto_class, checkpoint, placement)
     _check_modules(model, family, checkpoint)
-    _check_finite(model, checkpoint)
+    _check_parameters(model, checkpoint)
     _check_against_files(model, family, checkpoint)
     model.train(False)
     model.requires_grad_(False)
@@ -233,16 +233,11 @@ def _check_modules(model: PreTrainedModel, family: Family, checkpoint: Checkpoin
     _submodule(model, family.text_model, nn.Module, checkpoint)
     _submodule(model, family.lm_head, nn.Module, checkpoint)
     _submodule(model, family.vision_model, nn.Module, checkpoint)
-    for number, layer in enumerate(layers):
+    for layer in layers:
         for projection in family.projections:
             _submodule(layer, family.projection_path(projection), nn.Linear, checkpoint)
         for name in family.also_in_attention:
             _submodule(layer, f"{family.self_attention}.{name}", nn.Module, checkpoint)
-        if any(parameter.is_meta for parameter in layer.parameters()):
-            raise SettingError(
-                f"layer {number} of {checkpoint.source} does not fit on the devices",
-                valid="more devices, or --dtype bfloat16; offloaded layers cannot be merged",
-            )
 
 
 def _submodule(
@@ -261,8 +256,13 @@ def _submodule(
     return found
 
 
-def _check_finite(model: PreTrainedModel, checkpoint: Checkpoint) -> None:
+def _check_parameters(model: PreTrainedModel, checkpoint: Checkpoint) -> None:
     for name, parameter in model.named_parameters():
+        if parameter.is_meta:
+            raise SettingError(
+                f"{checkpoint.source} does not fit on the devices: {name} was left on disk",
+                valid="more devices, or --dtype bfloat16; what is offloaded cannot be merged",
+            )
         if not bool(torch.isfinite(parameter).all()):
             raise CheckpointError(
                 f"{checkpoint.source}: {name} holds NaN or infinity", valid="finite weights"
@@ -271,13 +271,14 @@ def _check_finite(model: PreTrainedModel, checkpoint: Checkpoint) -> None:
 
 def _check_against_files(model: PreTrainedModel, family: Family, checkpoint: Checkpoint) -> None:
     """Tensors of the first and last layer in memory equal those under the family's disk prefix."""
-    layers = model.get_submodule(family.text_layers)
-    assert isinstance(layers, nn.ModuleList)
-    keys = text_tensors(checkpoint, family)
-    for tensor, key in keys.items():
-        if tensor.layer not in (0, len(layers) - 1):
+    layers = _submodule(model, family.text_layers, nn.ModuleList, checkpoint)
+    ends = (0, len(layers) - 1)
+    parameters = {number: dict(layers[number].named_parameters()) for number in ends}
+    for tensor, key in text_tensors(checkpoint, family).items():
+        # old files hold buffers too, which transformers computes itself
+        parameter = parameters.get(tensor.layer, {}).get(tensor.name)
+        if parameter is None:
             continue
-        parameter = layers[tensor.layer].get_parameter(tensor.name)
         stored = checkpoint.tensor(key).to(parameter.dtype)
         if not torch.equal(stored, parameter.cpu()):
             raise CheckpointError(

@@ -29,6 +29,7 @@ from merit_interp.models.families import (
     vlm_family,
 )
 from merit_interp.models.text_tensors import TextTensor, text_tensors
+from merit_interp.recipe import PROJECTIONS
 
 MOST_NAMED = 3
 """Differences named in an error; the report has all."""
@@ -103,31 +104,49 @@ class PairReport:
         }
 
 
+@dataclass(frozen=True)
+class _Side:
+    checkpoint: Checkpoint
+    family: Family
+    keys: Mapping[TextTensor, str]
+
+    def shape(self, tensor: TextTensor) -> tuple[int, ...] | None:
+        return self.checkpoint.shape(self.keys[tensor]) if tensor in self.keys else None
+
+    def flat(self, tensor: TextTensor) -> torch.Tensor:
+        return self.checkpoint.finite_tensor(self.keys[tensor]).double().flatten()
+
+    @property
+    def depth(self) -> int:
+        return 1 + max(tensor.layer for tensor in self.keys)
+
+
 def pair(vlm: Checkpoint, backbone: Checkpoint) -> PairReport:
     """Compare a VLM's text stack with a backbone, tensor by tensor.
 
     Raises:
-        PairError: The two are swapped, or are one and the same kind.
-        CheckpointError: A family is unknown, or a tensor cannot be read or holds NaN.
+        PairError: The two are swapped.
+        CheckpointError: One is of the wrong kind or of an unknown family, or a tensor cannot be
+            read or holds NaN.
     """
-    families = _families(vlm, backbone)
-    keys = text_tensors(vlm, families[0]), text_tensors(backbone, families[1])
+    sides = tuple(
+        _Side(checkpoint, family, text_tensors(checkpoint, family))
+        for checkpoint, family in zip((vlm, backbone), _families(vlm, backbone), strict=True)
+    )
     tensors = tuple(
-        _compared(tensor, label, vlm, keys[0].get(tensor), backbone, keys[1].get(tensor))
-        for tensor, label in _attention_tensors(keys, families)
+        _compared(tensor, label, *sides) for tensor, label in _attention_tensors(sides).items()
     )
     configs = text_config(vlm), text_config(backbone)
-    depths = tuple(1 + max(tensor.layer for tensor in side) for side in keys)
     return PairReport(
         vlm=vlm.source,
         backbone=backbone.source,
-        vlm_family=families[0].model_type,
-        backbone_family=families[1].model_type,
-        n_layers=depths[0],
-        n_backbone_layers=depths[1],
+        vlm_family=sides[0].family.model_type,
+        backbone_family=sides[1].family.model_type,
+        n_layers=sides[0].depth,
+        n_backbone_layers=sides[1].depth,
         tensors=tensors,
         differences=(*layout_differences(*configs), *_tensor_differences(tensors)),
-        notes=_notes(*configs, tensors),
+        notes=(*_config_notes(*configs), *_tensor_notes(tensors), *_layer_notes(*sides)),
     )
 
 
@@ -201,41 +220,28 @@ def _families(vlm: Checkpoint, backbone: Checkpoint) -> tuple[Family, Family]:
     return vlm_family(vlm.config, vlm.source), backbone_family(backbone.config, backbone.source)
 
 
-def _attention_tensors(
-    keys: tuple[Mapping[TextTensor, str], ...], families: tuple[Family, ...]
-) -> list[tuple[TextTensor, str]]:
+def _attention_tensors(sides: tuple[_Side, ...]) -> dict[TextTensor, str]:
     """Self-attention tensors of either side with the report's label, by layer and projection."""
-    order = ("q", "k", "v", "o")
-    found: dict[TextTensor, tuple[int, str]] = {}
-    for family, side in zip(families, keys, strict=True):
-        for tensor in side:
-            if projection := family.projection_of(tensor.name):
-                label = f"{projection}.{tensor.name.rpartition('.')[2]}"
-                found[tensor] = (order.index(projection), label)
-            elif tensor.name.startswith(f"{family.self_attention}."):
-                found[tensor] = (len(order), tensor.name.removeprefix(f"{family.self_attention}."))
-    # the weight before the bias of one projection
-    ranked = sorted(found, key=lambda t: (t.layer, found[t][0], "bias" in t.name, t.name))
-    return [(tensor, found[tensor][1]) for tensor in ranked]
+    labels = {
+        tensor: label
+        for side in sides
+        for tensor in side.keys
+        if (label := side.family.attention_label(tensor.name))
+    }
+
+    def place(tensor: TextTensor) -> tuple[int, int, bool]:
+        module, _, kind = labels[tensor].partition(".")
+        rank = PROJECTIONS.index(module) if module in PROJECTIONS else len(PROJECTIONS)
+        return tensor.layer, rank, kind == "bias"
+
+    return {tensor: labels[tensor] for tensor in sorted(labels, key=place)}
 
 
-def _compared(
-    tensor: TextTensor,
-    label: str,
-    vlm: Checkpoint,
-    vlm_key: str | None,
-    backbone: Checkpoint,
-    backbone_key: str | None,
-) -> TensorPair:
-    shapes = (
-        vlm.shape(vlm_key) if vlm_key else None,
-        backbone.shape(backbone_key) if backbone_key else None,
-    )
-    row = TensorPair(tensor.layer, label, *shapes)
-    if not vlm_key or not backbone_key or shapes[0] != shapes[1]:
+def _compared(tensor: TextTensor, label: str, vlm: _Side, backbone: _Side) -> TensorPair:
+    row = TensorPair(tensor.layer, label, vlm.shape(tensor), backbone.shape(tensor))
+    if row.vlm_shape is None or row.vlm_shape != row.backbone_shape:
         return row
-    v = vlm.finite_tensor(vlm_key).double().flatten()
-    b = backbone.finite_tensor(backbone_key).double().flatten()
+    v, b = vlm.flat(tensor), backbone.flat(tensor)
     v_norm, b_norm = float(v.norm()), float(b.norm())
     return dataclasses.replace(
         row,
@@ -245,10 +251,12 @@ def _compared(
 
 
 def _tensor_differences(tensors: tuple[TensorPair, ...]) -> tuple[str, ...]:
+    """Shapes that differ, and projections' weights that one side lacks."""
+    needed = {f"{projection}.weight" for projection in PROJECTIONS}
     found: list[str] = []
     for row in tensors:
         if row.vlm_shape is None or row.backbone_shape is None:
-            if row.tensor.endswith(".weight") and row.tensor.split(".")[0] in ("q", "k", "v", "o"):
+            if row.tensor in needed:
                 side = "VLM" if row.vlm_shape is None else "backbone"
                 found.append(f"{row.where} missing in the {side}")
         elif row.vlm_shape != row.backbone_shape:
@@ -256,24 +264,35 @@ def _tensor_differences(tensors: tuple[TensorPair, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _notes(
-    vlm: PreTrainedConfig, backbone: PreTrainedConfig, tensors: tuple[TensorPair, ...]
-) -> tuple[str, ...]:
-    notes = [
-        f"{name} {found[0]} against {found[1]}"
-        for name, found in (
-            ("vocab_size", (vlm.vocab_size, backbone.vocab_size)),
-            ("rope_theta", (_rope_theta(vlm), _rope_theta(backbone))),
-        )
-        if found[0] != found[1]
-    ]
-    for side, shape in (("VLM", "vlm_shape"), ("backbone", "backbone_shape")):
-        lacking = sorted({row.tensor for row in tensors if getattr(row, shape) is None})
-        if lacking:
-            notes.append(f"the {side} lacks {', '.join(lacking)}, so these stay the VLM's")
-    return tuple(notes)
+def _config_notes(vlm: PreTrainedConfig, backbone: PreTrainedConfig) -> tuple[str, ...]:
+    values = {
+        "vocab_size": (vlm.vocab_size, backbone.vocab_size),
+        "rope_theta": (_rope_theta(vlm), _rope_theta(backbone)),
+    }
+    return tuple(f"{name} {v} against {b}" for name, (v, b) in values.items() if v != b)
 
 
 def _rope_theta(config: PreTrainedConfig) -> float | None:
-    parameters = getattr(config, "rope_parameters", None) or {}
-    return parameters.get("rope_theta")
+    return (getattr(config, "rope_parameters", None) or {}).get("rope_theta")
+
+
+def _tensor_notes(tensors: tuple[TensorPair, ...]) -> tuple[str, ...]:
+    lacking = {
+        "VLM": {row.tensor for row in tensors if row.vlm_shape is None},
+        "backbone": {row.tensor for row in tensors if row.backbone_shape is None},
+    }
+    return tuple(
+        f"the {side} lacks {', '.join(sorted(names))}: not merged"
+        for side, names in lacking.items()
+        if names
+    )
+
+
+def _layer_notes(vlm: _Side, backbone: _Side) -> tuple[str, ...]:
+    """The first tensor outside self-attention that keeps whole layers from being merged."""
+    for tensor in vlm.keys:
+        shapes = vlm.shape(tensor), backbone.shape(tensor)
+        if vlm.family.attention_label(tensor.name) or None in shapes or shapes[0] == shapes[1]:
+            continue
+        return (f"layer {tensor.layer} {tensor.name} differs in shape: merge attention only",)
+    return ()

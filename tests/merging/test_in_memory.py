@@ -213,10 +213,15 @@ def test_other_backbones_are_refused(whole: Opened, tmp_path: Path) -> None:
     wide = Checkpoint.open(tiny_backbone(tmp_path / "wide", hidden_size=48))
     with pytest.raises(PairError, match="hidden_size 32 against 48"):
         InMemoryMerge(whole.loaded, wide)
-    # equal shapes of q, k, v and o; only the text's MLP differs
+
+
+def test_another_mlp_keeps_only_whole_layers_from_being_merged(
+    whole: Opened, tmp_path: Path
+) -> None:
     mlp = Checkpoint.open(tiny_backbone(tmp_path / "mlp", intermediate_size=64))
-    with pytest.raises(PairError, match=r"mlp.down_proj.weight is \[32, 48\] in the VLM"):
-        InMemoryMerge(whole.loaded, mlp)
+    InMemoryMerge(whole.loaded, mlp)
+    with pytest.raises(PairError, match=r"mlp.\w+.weight is \[\d+, \d+\] in the VLM and"):
+        InMemoryMerge(whole.loaded, mlp, weights="text")
 
 
 def test_nan_in_the_backbone_is_named(whole: Opened, tmp_path: Path) -> None:

@@ -58,3 +58,15 @@ def test_the_wrong_kind_of_model_is_named_as_such() -> None:
 )
 def test_only_the_projections_own_tensors_are_theirs(tensor: str, projection: str | None) -> None:
     assert backbone_family({"model_type": "qwen3"}).projection_of(tensor) == projection
+
+
+def test_labels_are_of_self_attention_only() -> None:
+    family = backbone_family({"model_type": "qwen3"})
+    labels = {
+        "self_attn.v_proj.bias": "v.bias",
+        "self_attn.k_norm.weight": "k_norm.weight",
+        "self_attn.rotary_emb.inv_freq": None,
+        "k_norm.weight": None,
+        "mlp.up_proj.weight": None,
+    }
+    assert {name: family.attention_label(name) for name in labels} == labels

@@ -110,6 +110,13 @@ def test_other_embedding_rows_and_rope_pair_with_a_note(
     assert report.notes == ("vocab_size 416 against 500", "rope_theta 10000.0 against 500000.0")
 
 
+def test_another_mlp_pairs_with_a_note(pair_on_disk: TinyPair, tmp_path: Path) -> None:
+    report = report_of(pair_on_disk.vlm, tiny_backbone(tmp_path / "b", intermediate_size=64))
+    require_pair(report)
+    assert len(report.notes) == 1
+    assert report.notes[0].endswith("differs in shape: merge attention only")
+
+
 def test_a_backbone_without_biases_pairs_with_a_note(
     pair_on_disk: TinyPair, tmp_path: Path
 ) -> None:
@@ -125,7 +132,7 @@ def test_a_backbone_without_biases_pairs_with_a_note(
     report = report_of(pair_on_disk.vlm, tmp_path / "llama")
     require_pair(report)
     assert report.missing_in_backbone[:2] == ("layer 0 q.bias", "layer 0 k.bias")
-    assert "the backbone lacks k.bias, q.bias, v.bias, so these stay the VLM's" in report.notes
+    assert "the backbone lacks k.bias, q.bias, v.bias: not merged" in report.notes
 
 
 def test_swapped_and_wrong_models_are_named(pair_on_disk: TinyPair, tmp_path: Path) -> None:
