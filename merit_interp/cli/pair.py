@@ -47,12 +47,13 @@ def pair(
 def distance_table(report: PairReport) -> Table:
     """Relative distance and cosine of every weight, one row a layer."""
     from rich.table import Table
+    from rich.text import Text
 
     weights = {(t.layer, t.tensor): t for t in report.tensors if t.tensor.endswith(".weight")}
     names = list(dict.fromkeys(name for _, name in weights))
     table = Table(
-        title=f"{report.vlm} and {report.backbone} pair: {report.n_layers} text layers",
-        caption="|backbone - VLM| / |VLM|, and cosine",
+        title=Text(f"{report.vlm} and {report.backbone} pair: {report.n_layers} text layers"),
+        caption="|backbone - VLM| / |VLM| and cosine of every weight; biases with --json",
     )
     table.add_column("layer", justify="right")
     for name in names:
@@ -60,9 +61,11 @@ def distance_table(report: PairReport) -> Table:
         table.add_column(f"{name.removesuffix('.weight')}\n{' '.join(sorted(shapes))}")
     for layer in range(report.n_layers):
         cells = (weights[layer, name] for name in names)
-        table.add_row(str(layer), *(f"{_n(t.relative_norm)}  {_n(t.cosine)}" for t in cells))
+        table.add_row(
+            str(layer), *(f"{_number(t.relative_norm)} {_number(t.cosine)}" for t in cells)
+        )
     return table
 
 
-def _n(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
