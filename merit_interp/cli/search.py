@@ -88,8 +88,9 @@ def search(
     )  # fmt: skip
     if answers not in ("letter", "option_text"):
         raise SettingError(f"answers {answers!r}", valid="letter or option_text")
+    scoring = Scoring.model_validate({"answers": answers, "max_frames": max_frames})
     inputs = SearchInputs(
-        vlm, backbone, items, Scoring.model_validate({"answers": answers, "max_frames": max_frames}),
+        vlm, backbone, items, scoring,
         Placement(device=device, dtype=dtype), batch_size=batch_size, max_failed=max_failed,
     )  # fmt: skip
     try:
@@ -98,7 +99,11 @@ def search(
                 settings, inputs, out, resume=resume, overwrite=overwrite, watch=watch
             )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; {out} keeps what was scored. {_go_on()}") from None
+        # said here, since typer ends the process with 130 and without a word
+        print(
+            f"merit-interp: interrupted; {out} keeps what was scored. {_go_on()}", file=sys.stderr
+        )
+        raise
     _show(result, as_json=json)
 
 
