@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -143,6 +144,24 @@ def test_a_hub_id_out_of_reach_is_one_clear_line(source: str) -> None:
         Checkpoint.open(source)
     assert "\n" not in str(refused.value)
     assert "valid: a checkpoint directory, or a hub id" in str(refused.value)
+
+
+def test_a_hub_id_in_the_cache_opens_at_its_commit(
+    pair_on_disk: TinyPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "models--owner--tiny"
+    copied(pair_on_disk.backbone, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    for revision in (None, commit):
+        checkpoint = Checkpoint.open("owner/tiny", revision=revision)
+        assert checkpoint.source == "owner/tiny"
+        assert checkpoint.revision == commit
+        assert checkpoint.tensor_names == Checkpoint.open(pair_on_disk.backbone).tensor_names
+    with pytest.raises(CheckpointError, match="owner/tiny is no directory here, and not reach"):
+        Checkpoint.open("owner/tiny", revision="other")
 
 
 def test_tensors_that_are_no_finite_weights_are_named(tmp_path: Path) -> None:

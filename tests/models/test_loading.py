@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from merit_interp.errors import CheckpointError, SettingError
+from merit_interp.models import loading
+from merit_interp.models.families import BACKBONE_FAMILIES, VLM_FAMILIES
 from merit_interp.models.loading import Placement, load_backbone, load_vlm
 from tests.models.edited_checkpoints import Tensors, copied, with_config, with_tensors
 from tests.tiny_models import N_LAYERS, TinyPair, tiny_backbone
@@ -155,12 +158,19 @@ def test_a_placement_that_is_not_there_is_refused(
 def test_a_family_row_that_transformers_no_longer_fits_is_noticed(
     pair_on_disk: TinyPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import dataclasses
-
-    from merit_interp.models import loading
-    from merit_interp.models.families import BACKBONE_FAMILIES
-
     row = dataclasses.replace(BACKBONE_FAMILIES["qwen2"], self_attention="attention")
     monkeypatch.setattr(loading, "backbone_family", lambda config, name: row)
     with pytest.raises(CheckpointError, match=r"no Linear at 'attention.q_proj'"):
         load_backbone(pair_on_disk.backbone)
+
+
+def test_a_prefix_that_is_not_the_text_stacks_is_noticed(
+    pair_on_disk: TinyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the tower has layers with self_attn.q_proj too
+    tower = dataclasses.replace(
+        VLM_FAMILIES["llava_onevision"], disk_layers=("vision_tower.encoder.layers",)
+    )
+    monkeypatch.setattr(loading, "vlm_family", lambda config, name: tower)
+    with pytest.raises(CheckpointError, match=r"vision_tower.* is not what transformers .* put"):
+        load_vlm(pair_on_disk.vlm)
