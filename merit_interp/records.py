@@ -150,9 +150,10 @@ class MaskedSet(Row):
     """Layers whose self-attention a sweep masks together."""
 
     layers: tuple[int, ...]
-    """Ascending; at least one."""
+    """Ascending; none of them where the model runs as it is."""
     roles: tuple[str, ...]
-    """Why it is in the sweep: single, chosen, complement, size_matched, first, last, head."""
+    """Why it is in the sweep: unmasked, single, chosen, complement, size_matched, first, last or
+    head."""
     heads: tuple[int, ...] = ()
     """The only heads that are masked in each of the layers; empty for all of self-attention."""
 
@@ -192,7 +193,7 @@ class MaskedScores(Row):
     """One batch of items scored by one model with one set of layers masked."""
 
     model: str
-    """`vlm`, `merged` or `backbone`."""
+    """`vlm`, `merged` or `backbone_transcripts`."""
     layers: tuple[int, ...]
     heads: tuple[int, ...]
     """As in `MaskedSet`."""
@@ -200,3 +201,104 @@ class MaskedScores(Row):
     """Number of the batch in the fixed plan."""
     log_probs: Mapping[str, tuple[float, ...]]
     """Options' log-probabilities by item id, in nats; an item that cannot be masked is left out."""
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> MaskedScores:
+        """The record of a JSON object."""
+        log_probs = {item: tuple(values) for item, values in row["log_probs"].items()}
+        return super().from_row({**row, "log_probs": log_probs})
+
+
+@dataclass(frozen=True)
+class FrameAttribution(Row):
+    """How much each unit of one item's video adds to one model's answer."""
+
+    item: str
+    item_set: str
+    skill: Skill
+    category: str
+    group: str
+    """The video's identity: the cluster of every interval."""
+    model: str
+    """`vlm`, `merged`, `random_layers_00`, `masked`, `masked_others_00`, `randomised_00`, ..."""
+    recipe: str
+    """Merge hash of the recipe in force; `vlm` for the unmerged model."""
+    condition: str
+    """What the model was shown: `video`, or a control (`shuffled`, `reversed`, `black`, ...)."""
+    method: str
+    baseline: str
+    """What stands for the absence of a frame."""
+    target: str
+    """Which number is attributed, in nats."""
+    unit: Literal["frame", "temporal_patch"]
+    """What has a score of its own."""
+    answer: int
+    """Index of the right option."""
+    scores: tuple[float, ...] = ()
+    """Of each unit in the order shown, in nats; empty where status is failed."""
+    standard_errors: tuple[float, ...] = ()
+    """Of each score, where the method samples."""
+    in_evidence: tuple[bool, ...] = ()
+    """Whether each unit, as shown, holds evidence; empty where the item names none."""
+    log_probs: tuple[float, ...] = ()
+    """Log-probability of each option with all units shown, in nats."""
+    value_shown_nats: float | None = None
+    """The target with all units shown."""
+    value_absent_nats: float | None = None
+    """The target with all units absent."""
+    steps: int = 0
+    """Steps of the path or sampled orders that the scores were computed with."""
+    completeness_error: float | None = None
+    """|sum of scores - (value shown - value absent)| as a share of that difference, or of 0.1 nats
+    where it is smaller."""
+    flagged: bool = False
+    """Whether the error of a method that promises completeness stayed above the limit."""
+    deletion_evidence_nats: float | None = None
+    """Drop of the right option's log-probability among the options where the units that hold
+    evidence are taken away and all others shown; None where undefined or not measured."""
+    deletion_others_nats: float | None = None
+    """The same drop where as many other units are taken away; mean over a few draws of them."""
+    insertion_evidence_nats: float | None = None
+    """Rise, from the baseline, where only the evidence is shown."""
+    insertion_others_nats: float | None = None
+    """Rise where only as many other units are shown."""
+    status: Literal["ok", "failed"] = "ok"
+    reason: str | None = None
+    """Why the item has no scores."""
+
+    @property
+    def chosen(self) -> int | None:
+        """Index of the most probable option (the first, where options tie); None if failed."""
+        if not self.log_probs:
+            return None
+        return max(range(len(self.log_probs)), key=lambda i: (self.log_probs[i], -i))
+
+    @property
+    def correct(self) -> bool:
+        """Whether the right option was chosen; a failed item is not."""
+        return self.chosen == self.answer
+
+
+@dataclass(frozen=True)
+class AttributedItem(Row):
+    """What a figure shows of an item: its text, its frames, its evidence."""
+
+    item: str
+    item_set: str
+    skill: Skill
+    category: str
+    group: str
+    question: str
+    options: tuple[str, ...]
+    answer: int
+    """Index of the right option."""
+    starts_s: tuple[float, ...]
+    """Start of each sampled frame, in the video's seconds."""
+    ends_s: tuple[float, ...]
+    """End of each sampled frame."""
+    units: tuple[int, ...]
+    """Unit of each sampled frame."""
+    in_evidence: tuple[bool, ...]
+    """Whether each sampled frame shows evidence; empty where the item names none."""
+    thumbnails: tuple[str, ...]
+    """Each sampled frame as a data URI."""

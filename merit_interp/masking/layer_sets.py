@@ -3,8 +3,8 @@
     plan = plan_sweep(n_layers=8, chosen=(2, 4), draws=200, seed=0)
     plan.sets
 
-Every layer alone, the chosen layers together, their complement, sets of as many layers as the
-chosen ones (all of them where `draws` reaches that far, else distinct ones at random) and, from
+No layer, every layer alone, the chosen layers together, their complement, sets of as many layers as
+the chosen ones (all of them where `draws` reaches that far, else distinct ones at random) and, from
 both ends, one layer more at a time. Sets that coincide are masked once. This file must not know
 models, and loads no torch.
 """
@@ -60,7 +60,8 @@ def plan_sweep(
     ):
         if layers:
             roles.setdefault(layers, []).append(role)
-    sets = [MaskedSet(layers, tuple(r), tuple(sorted(heads))) for layers, r in roles.items()]
+    sets = [MaskedSet((), ("unmasked",))]
+    sets += [MaskedSet(layers, tuple(r), tuple(sorted(heads))) for layers, r in roles.items()]
     sets += [
         MaskedSet((layer,), ("head",), (head,))
         for layer in everything
@@ -105,11 +106,10 @@ def in_sweep_order(sets: Iterable[MaskedSet]) -> tuple[MaskedSet, ...]:
 
 
 def first_difference(one: MaskedSet, other: MaskedSet) -> int:
-    """The first layer that only one of two sets masks, or masks otherwise.
+    """The first layer that only one of two different sets masks, or masks otherwise.
 
-    Up to that layer's entry, both runs are the same. Sets that do not differ: the number of layers
-    is not known here, so the last masked layer plus one.
+    Up to that layer's entry, both runs are the same.
     """
     if one.heads != other.heads:
-        return min(one.layers[0], other.layers[0])
-    return min(set(one.layers) ^ set(other.layers), default=one.layers[-1] + 1)
+        return min((*one.layers, *other.layers))
+    return min(set(one.layers) ^ set(other.layers))

@@ -186,7 +186,7 @@ def test_layers_below_the_entry_do_not_run(tiny: TinyModel) -> None:
     assert ran == [2, 3]
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """Raised in the middle of a run."""
 
 
@@ -196,23 +196,23 @@ def test_an_exception_inside_leaves_the_model_as_it_was(tiny: TinyModel) -> None
     where = token_masks(tiny)["all"]
 
     def breaks(args: Any, kwargs: Any) -> Tensor:
-        raise Broken
+        raise BrokenError
 
     def forward_breaks() -> Tensor:
         tiny.logits()
-        raise Broken
+        raise BrokenError
 
     edits = {1: Edit(where, torch.zeros(())), 2: Edit(where, breaks)}
     with AttentionTraces(tiny.layers) as traces:
-        with pytest.raises(Broken):
+        with pytest.raises(BrokenError):
             traces.run(tiny.logits, edits=edits)
         assert torch.equal(tiny.logits(), before)
-        with pytest.raises(Broken):
+        with pytest.raises(BrokenError):
             traces.run(forward_breaks, edits={1: edits[1]})
         assert torch.equal(tiny.logits(), before)
         assert torch.equal(traces.run(tiny.logits).result, before)
-    with pytest.raises(Broken), AttentionTraces(tiny.layers):
-        raise Broken
+    with pytest.raises(BrokenError), AttentionTraces(tiny.layers):
+        raise BrokenError
     assert torch.equal(tiny.logits(), before)
     assert [set(module.__dict__) for module in tiny.layers.modules()] == attributes
 

@@ -86,7 +86,8 @@ def qwen2_5_vl() -> TinyModel:
             "out_hidden_size": HIDDEN, "patch_size": 4, "spatial_merge_size": 2,
             "temporal_patch_size": 2, "window_size": 8, "fullatt_block_indexes": [0],
         },
-        image_token_id=4, video_token_id=VIDEO_TOKEN, vision_start_token_id=6, vision_end_token_id=7,
+        image_token_id=4, video_token_id=VIDEO_TOKEN, vision_start_token_id=6,
+        vision_end_token_id=7,
     )  # fmt: skip
     model = drawn(Qwen2_5_VLForConditionalGeneration, config)
     return qwen_prompt(model, second_per_grid_ts=torch.ones(ROWS))
@@ -101,7 +102,8 @@ def qwen3_vl() -> TinyModel:
             "temporal_patch_size": 2, "num_position_embeddings": 16,
             "deepstack_visual_indexes": [0, 1, 2],
         },
-        image_token_id=4, video_token_id=VIDEO_TOKEN, vision_start_token_id=6, vision_end_token_id=7,
+        image_token_id=4, video_token_id=VIDEO_TOKEN, vision_start_token_id=6,
+        vision_end_token_id=7,
     )  # fmt: skip
     return qwen_prompt(drawn(Qwen3VLForConditionalGeneration, config))
 

@@ -1,0 +1,239 @@
+"""The masking sweep of a recipe, from paths to records: what `merit-interp mask` calls.
+
+    mask_recipe(recipe, ItemSet(path, "validation"), MaskSettings(), run)
+
+Writes `run.json`, `recipe.json`, `sweep.json` (the sets of layers), `masks.jsonl` (every model, set
+and batch), `scores.jsonl` (every model unmasked) and `finished.json` into the run's directory. This
+file must not know how effects are tabulated or judged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from merit_interp.errors import SettingError
+from merit_interp.masking.layer_sets import plan_sweep
+from merit_interp.masking.model_sweep import MaskedModel, key_of, sweep_model
+from merit_interp.masking.settings import NEEDS_A_MERGE, MaskSettings
+from merit_interp.merging.in_memory import InMemoryMerge
+from merit_interp.merging.recipe_evaluation import ItemSet, models_of
+from merit_interp.models.checkpoint_files import Checkpoint
+from merit_interp.models.fingerprints import items_digest
+from merit_interp.models.loading import LoadedModel, Placement, load_backbone
+from merit_interp.provenance import provenance, refuse_other
+from merit_interp.recipe import Recipe, write_recipe
+from merit_interp.record_files import (
+    FINISHED_MARKER,
+    JsonlAppender,
+    read_jsonl,
+    write_json,
+    write_whole,
+)
+from merit_interp.records import MaskedScores, MaskPlan
+from merit_interp.scoring.evaluation import Evaluation
+
+VLM, MERGED, BACKBONE = "vlm", "merged", "backbone_transcripts"
+MASKS, SWEEP, SCORES = "masks.jsonl", "sweep.json", "scores.jsonl"
+
+Progress = Callable[[str, int, int], None]
+"""Told which model is masked, how many of its batches and sets are done, and of how many."""
+
+
+def mask_recipe(
+    recipe: Recipe,
+    chosen: ItemSet,
+    settings: MaskSettings,
+    run: Path,
+    *,
+    placement: Placement | None = None,
+    reference: ItemSet | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Mask every set of layers in VLM, merged model and backbone; resumes after the last batch.
+
+    The backbone is masked on the items that have a transcript. What says nothing is left out: the
+    merged model where the recipe merges nothing, `revert` on the VLM, visual tokens of transcripts,
+    `revert` and `swap` on the backbone.
+
+    Args:
+        recipe: The recipe, whose layers are held against the others.
+        chosen: The items.
+        settings: Mode, tokens, sets and seeds.
+        run: The run's directory, opened by the caller.
+        placement: Device and type; the CPU in float32 where not given.
+        reference: Items that `mean` averages over; the masked items themselves where not given.
+        progress: Called after each batch and set.
+
+    Raises:
+        SettingError: A mode, layer or head that these models do not have.
+        RunError: The directory holds a sweep of other settings.
+        VideoError: More items than `max_failed` cannot be decoded.
+    """
+    placement = placement or Placement()
+    if recipe.is_identity and settings.mode in NEEDS_A_MERGE:
+        raise SettingError(
+            f"the recipe merges nothing, so there is nothing to {settings.mode}",
+            valid="--mode zero, mean or resample",
+        )
+    vlm, backbone = models_of(recipe, placement)
+    plan = _plan(recipe, vlm, settings)
+    item_sets = (chosen, chosen if reference is None else reference)
+    models = [
+        *_vlm_models(recipe, vlm, backbone, item_sets, settings),
+        *_backbone_models(recipe, item_sets, settings, placement),
+    ]
+    _describe(run, recipe, plan, item_sets, settings, placement, models[0].evaluation)
+    records = [MaskedScores.from_row(row) for row in read_jsonl(run / MASKS)]
+    done = {key_of(record.model, record, record.batch) for record in records}
+    with JsonlAppender(run / MASKS) as masks:
+
+        def write(record: MaskedScores) -> None:
+            masks.append(record.to_row())
+
+        for model in models:
+            told = None if progress is None else functools.partial(progress, model.name)
+            sweep_model(model, plan, settings, write=write, done=done, progress=told)
+    _write_unmasked(run, models)
+    write_json(run / FINISHED_MARKER, {"masks": len(read_jsonl(run / MASKS))})
+
+
+def _plan(recipe: Recipe, vlm: LoadedModel, settings: MaskSettings) -> MaskPlan:
+    n_heads = vlm.model.config.get_text_config(decoder=True).num_attention_heads
+    settings.require_heads_below(n_heads)
+    return plan_sweep(
+        n_layers=vlm.n_layers,
+        chosen=tuple(recipe.layers) if settings.layers is None else settings.layers,
+        draws=settings.draws,
+        seed=settings.seed,
+        heads=settings.heads,
+        each_of_heads=n_heads if settings.each_head else 0,
+    )
+
+
+def _vlm_models(
+    recipe: Recipe,
+    vlm: LoadedModel,
+    backbone: Checkpoint,
+    item_sets: tuple[ItemSet, ItemSet],
+    settings: MaskSettings,
+) -> list[MaskedModel]:
+    """The VLM and the merged model: the same modules with other weights in force."""
+    merge = InMemoryMerge(vlm, backbone, weights=recipe.weights)
+    merged = functools.partial(merge.applied, recipe)
+    unmerged = functools.partial(merge.applied, recipe.with_layers({}))
+    evaluation, reference = _evaluations(vlm, item_sets, settings)
+    models = []
+    if settings.mode != "revert":
+        models.append(MaskedModel(VLM, VLM, evaluation, reference, unmerged, merged))
+    if not recipe.is_identity:
+        models.append(
+            MaskedModel(MERGED, recipe.merge_hash, evaluation, reference, merged, unmerged)
+        )
+    return models
+
+
+def _backbone_models(
+    recipe: Recipe,
+    item_sets: tuple[ItemSet, ItemSet],
+    settings: MaskSettings,
+    placement: Placement,
+) -> list[MaskedModel]:
+    """The backbone, where the items have transcripts and the mode says something of it."""
+    readable = any(item.transcript is not None for item in item_sets[0].read()[1])
+    if settings.mode in NEEDS_A_MERGE or settings.tokens == "visual" or not readable:
+        return []
+    loaded = load_backbone(
+        recipe.backbone.source, revision=recipe.backbone.revision, placement=placement
+    )
+    evaluation, reference = _evaluations(loaded, item_sets, settings, transcripts=True)
+    return [MaskedModel(BACKBONE, BACKBONE, evaluation, reference, nullcontext, nullcontext)]
+
+
+def _evaluations(
+    model: LoadedModel,
+    item_sets: tuple[ItemSet, ItemSet],
+    settings: MaskSettings,
+    *,
+    transcripts: bool = False,
+) -> tuple[Evaluation, Evaluation]:
+    """The masked items and the reference items, prepared for a model; once where they are one."""
+    prepared: dict[ItemSet, Evaluation] = {}
+    for chosen in item_sets:
+        if chosen in prepared:
+            continue
+        file, items = chosen.read()
+        if transcripts:
+            items = tuple(item for item in items if item.transcript is not None)
+        prepared[chosen] = Evaluation(
+            model,
+            file,
+            items[: settings.limit],
+            settings.scoring,
+            batch_size=settings.batch_size,
+            max_failed=settings.max_failed,
+            transcripts=transcripts,
+        )
+    return prepared[item_sets[0]], prepared[item_sets[1]]
+
+
+def _describe(
+    run: Path,
+    recipe: Recipe,
+    plan: MaskPlan,
+    item_sets: tuple[ItemSet, ItemSet],
+    settings: MaskSettings,
+    placement: Placement,
+    evaluation: Evaluation,
+) -> None:
+    """Write run.json, recipe.json and sweep.json, or check that they are those of this sweep."""
+    described: dict[str, Any] = {
+        "masking": settings.to_json(),
+        "recipe": recipe.merge_hash,
+        "layers": list(plan.chosen),
+        "n_items": len(evaluation.items),
+    }
+    fingerprints = {"vlm": recipe.vlm.fingerprint, "backbone": recipe.backbone.fingerprint}
+    for role, chosen in zip(("items", "reference"), item_sets, strict=True):
+        described[role] = {**dataclasses.asdict(chosen), "path": str(chosen.path)}
+        fingerprints[role] = items_digest(chosen.path)
+    record = provenance(
+        seed=settings.seed,
+        device=placement.device,
+        dtype=placement.dtype,
+        fingerprints=fingerprints,
+        settings=described,
+        processor=evaluation.processor_route,
+    )
+    path = run / "run.json"
+    if path.exists():
+        refuse_other(json.loads(path.read_text()), record, run)
+        return
+    write_recipe(recipe, run / "recipe.json")
+    write_json(run / SWEEP, plan.to_row())
+    write_json(path, record.to_row())
+
+
+def _write_unmasked(run: Path, models: Sequence[MaskedModel]) -> None:
+    """Every item's score by every model as it is, out of the sweep's own records."""
+    known: dict[str, dict[str, tuple[float, ...]]] = {}
+    for row in read_jsonl(run / MASKS):
+        if not row["layers"]:
+            own = known.setdefault(row["model"], {})
+            own |= {item: tuple(values) for item, values in row["log_probs"].items()}
+    lines = []
+    for model in models:
+        items = model.evaluation.items
+        log_probs = {
+            index: known[model.name][item.id]
+            for index, item in enumerate(items)
+            if item.id in known.get(model.name, {})
+        }
+        for score in model.evaluation.item_scores(log_probs, model.name, model.recipe):
+            lines.append(json.dumps(score.to_row(), ensure_ascii=False) + "\n")
+    write_whole(run / SCORES, "".join(lines).encode())
