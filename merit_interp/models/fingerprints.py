@@ -13,25 +13,32 @@ import hashlib
 from pathlib import Path
 
 from merit_interp.errors import CheckpointError, ItemError
-from merit_interp.models.checkpoint_files import Checkpoint
+from merit_interp.models.checkpoint_files import CONFIG, Checkpoint
 
 
-@functools.cache
 def fingerprint(checkpoint: Checkpoint) -> str:
     """Digest of a checkpoint's config.json and of every weight file's bytes.
 
-    Files are streamed, about a second per GiB; one opened checkpoint is digested once.
+    Files are streamed, about a second per GiB, and digested again only when they have changed.
 
     Raises:
         CheckpointError: A file cannot be read.
     """
     digest = hashlib.sha256()
-    for path in (checkpoint.directory / "config.json", *checkpoint.files):
+    for path in (checkpoint.directory / CONFIG, *checkpoint.files):
         try:
-            digest.update(f"{path.name}\0{_file_digest(path)}\0".encode())
+            stat = path.stat()
+            content = _unchanged_digest(path, stat.st_size, stat.st_mtime_ns)
         except OSError as error:
             raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
+        digest.update(f"{path.name}\0{content}\0".encode())
     return f"sha256:{digest.hexdigest()}"
+
+
+@functools.cache
+def _unchanged_digest(path: Path, size: int, modified_ns: int) -> str:
+    """Digest of a file; size and time are the cache's key, so that a changed file is read again."""
+    return _file_digest(path)
 
 
 def items_digest(path: Path) -> str:

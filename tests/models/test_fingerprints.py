@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from merit_interp.errors import ItemError
+from merit_interp.errors import CheckpointError, ItemError
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import fingerprint, items_digest
 from tests.models.edited_checkpoints import copied, with_config
@@ -26,11 +26,16 @@ def test_a_fingerprint_is_of_the_content_not_of_the_place(
 def test_one_changed_bit_changes_it(sharded_pair: TinyPair, tmp_path: Path) -> None:
     here = fingerprint(Checkpoint.open(sharded_pair.vlm))
     changed = copied(sharded_pair.vlm, tmp_path / "changed")
-    file = Checkpoint.open(changed).files[2]
+    checkpoint = Checkpoint.open(changed)
+    assert fingerprint(checkpoint) == here
+    file = checkpoint.files[2]
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    assert fingerprint(Checkpoint.open(changed)) != here
+    assert fingerprint(checkpoint) != here
+    file.unlink()
+    with pytest.raises(CheckpointError, match="cannot read"):
+        fingerprint(checkpoint)
 
 
 def test_the_config_counts(pair_on_disk: TinyPair, tmp_path: Path) -> None:
