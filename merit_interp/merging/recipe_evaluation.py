@@ -120,17 +120,15 @@ def evaluate_recipe(
     recipes = {MERGED: recipe, **baseline_recipes(
         recipe, n_layers=vlm.n_layers, draws=settings.draws, seed=settings.seed
     )}  # fmt: skip
-    merges: dict[str, InMemoryMerge] = {
-        weights: InMemoryMerge(vlm, backbone, weights=weights)
-        for weights in sorted({r.weights for r in recipes.values()})
-    }
+    # the baselines merge whole layers too, and what holds those holds self-attention
+    merge = InMemoryMerge(vlm, backbone, weights="text")
     evaluations = {name: _prepared(vlm, chosen, settings) for name, chosen in item_sets.items()}
     _describe(run, recipe, vlm, item_sets, settings)
     scores = run / "scores.jsonl"
     done = keep_whole_blocks(scores, {name: len(e.items) for name, e in evaluations.items()})
     for name, evaluation in evaluations.items():
         score_recipes(
-            evaluation, merges, recipes, item_set=name, path=scores, done=done,
+            evaluation, merge, recipes, item_set=name, path=scores, done=done,
             progress=None if progress is None else functools.partial(progress, name),
         )  # fmt: skip
     write_json(run / FINISHED_MARKER, {"scores": len(read_jsonl(scores))})

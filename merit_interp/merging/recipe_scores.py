@@ -47,7 +47,7 @@ def keep_whole_blocks(path: Path, sizes: Mapping[str, int]) -> set[tuple[str, st
 
 def score_recipes(
     evaluation: Evaluation,
-    merge: Mapping[str, InMemoryMerge],
+    merge: InMemoryMerge,
     recipes: Mapping[str, Recipe],
     *,
     item_set: str,
@@ -59,7 +59,7 @@ def score_recipes(
 
     Args:
         evaluation: The VLM's prepared items.
-        merge: In-memory merge of that VLM for each `Recipe.weights` among the recipes.
+        merge: In-memory merge of that VLM, made with `weights="text"` if a recipe has them.
         recipes: Recipe of each model name.
         item_set: Name of the items in the records.
         path: `scores.jsonl`, appended to.
@@ -77,7 +77,7 @@ def score_recipes(
                     scores = evaluation.scores(VLM, VLM, item_set)
                 else:
                     recipe = recipes[name]
-                    with merge[recipe.weights].applied(recipe):
+                    with merge.applied(recipe):
                         scores = evaluation.scores(name, recipe.merge_hash, item_set)
                 for score in scores:
                     file.append(score.to_row())
