@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from merit_interp.errors import RunError
 from merit_interp.provenance import provenance
 from merit_interp.recipe import Recipe, read_recipe, write_recipe
 from merit_interp.record_files import (
@@ -23,7 +24,7 @@ from merit_interp.record_files import (
     open_run_directory,
     write_json,
 )
-from merit_interp.search.ledger import Ledger, read_header, refuse_other_header
+from merit_interp.search.ledger import open_ledger, read_header, refuse_other_header
 from merit_interp.search.loop import Step, Watch, run_search
 from merit_interp.search.settings import SPLITS, SearchSettings, Split, pinned_versions
 from merit_interp.search.subject import (
@@ -91,6 +92,8 @@ def find_recipe(
     if resume:
         # before models are loaded, since that takes minutes
         _refuse_other(run, {"settings": settings.to_json()})
+        if (run / RECIPE).exists() and not (run / LEDGER).exists():
+            raise RunError(f"{run} holds a run that is no search", valid="another --out")
         if (run / FINISHED_MARKER).exists():
             _refuse_other(run, {"inputs": _pinned_inputs(inputs, fingerprints_of(inputs))})
             return _result(run, finished_before=True)
@@ -101,7 +104,7 @@ def find_recipe(
     open_run_directory(run, resume=resume, overwrite=overwrite)
     if not (run / RUN).exists():
         _describe(run, settings, inputs, subject)
-    with Ledger(run / LEDGER, header) as ledger:
+    with open_ledger(run / LEDGER, header) as ledger:
         verdict = run_search(settings, subject, ledger, run, watch=watch)
     write_recipe(verdict.recipe, run / RECIPE)
     write_json(run / FINISHED_MARKER, {"recipe": verdict.recipe.merge_hash})

@@ -1,6 +1,6 @@
 """The source of truth of a search: every item's score under every recipe, append-only.
 
-    with Ledger(run / "ledger.jsonl", header) as ledger:
+    with open_ledger(run / "ledger.jsonl", header) as ledger:
         ledger.record("3f2a...", "search", batch=0, log_probs={"item 7": (-0.1, -2.3)})
         ledger.log_probs("3f2a...", "search", batch=0)
 
@@ -11,11 +11,12 @@ just made too, so that both go through the same JSON. This file must not know mo
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from merit_interp.errors import RunError
 from merit_interp.record_files import JsonlAppender
@@ -26,10 +27,9 @@ LogProbs = tuple[float, ...]
 _Key = tuple[str, str, int]
 
 
-class Ledger:
-    """Scores by recipe, split and batch; one line of JSON for each.
-
-    Scores stay on disk: memory holds where each line is, for searches of millions of scores.
+@contextlib.contextmanager
+def open_ledger(path: Path, header: Mapping[str, Any]) -> Iterator[Ledger]:
+    """A ledger, new or gone on with, for this process alone.
 
     Args:
         path: The file, which may be missing or torn.
@@ -37,24 +37,35 @@ class Ledger:
 
     Raises:
         RunError: The file was written under another header (the field that differs is named), a
-            line other than the last is damaged, or it cannot be written.
+            line other than the last is damaged, another process has it open, or it cannot be
+            written.
+    """
+    with _locked(path):
+        refuse_other_header(path, read_header(path), header)
+        with JsonlAppender(path) as file:
+            yield Ledger(file, header)
+
+
+class Ledger:
+    """Scores by recipe, split and batch; one line of JSON for each. Made by `open_ledger`.
+
+    Scores stay on disk: memory holds where each line is, for searches of millions of scores.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
-        self.path = path
-        refuse_other_header(path, read_header(path), header)
-        self._file = JsonlAppender(path)
+    def __init__(self, file: JsonlAppender, header: Mapping[str, Any]) -> None:
+        self._file = file
+        self._path = file.path
         self._places: dict[_Key, tuple[int, int]] = {}
-        self._end = path.stat().st_size
+        self._end = self._path.stat().st_size
         if not self._end:
             self._append({"header": header})
         self._read_places()
 
     def _read_places(self) -> None:
         start = 0
-        with self.path.open("rb") as file:
+        with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                row = _parsed(line, self.path, number)
+                row = _parsed(line, self._path, number)
                 if number > 1:
                     key = (row["recipe"], row["split"], row["batch"])
                     self._places[key] = (start, len(line))
@@ -62,7 +73,7 @@ class Ledger:
 
     def _append(self, row: Mapping[str, Any]) -> tuple[int, int]:
         self._file.append(row)
-        start, self._end = self._end, self.path.stat().st_size
+        start, self._end = self._end, self._path.stat().st_size
         return start, self._end - start
 
     def holds(self, recipe: str, split: str, batch: int) -> bool:
@@ -86,22 +97,30 @@ class Ledger:
     def log_probs(self, recipe: str, split: str, batch: int) -> dict[str, LogProbs]:
         """The scores of one batch that the ledger holds."""
         start, length = self._places[recipe, split, batch]
-        with self.path.open("rb") as file:
+        with self._path.open("rb") as file:
             file.seek(start)
             row = json.loads(file.read(length))
         return {item: tuple(values) for item, values in row["log_probs"].items()}
 
-    def __enter__(self) -> Ledger:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Literal[False]:
-        self._file.close()
-        return False
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the file for this process alone, until the block or the process ends.
+
+    Before anything is read: what looks like a torn line may be one that is being written.
+    """
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(
+                f"another process is searching in {path.parent}", valid="its end, or another --out"
+            ) from None
+        yield
 
 
 def read_header(path: Path) -> dict[str, Any] | None:

@@ -93,8 +93,10 @@ def _search(
     budget = min(settings.budget, space.n_points or settings.budget)
     trials: dict[str, Trial] = {}
     repeats = 0
+    proposals = _proposals(space, sampler.ask)
     with TrialFile(run / TRIALS) as file:
-        for vector in _proposals(space, sampler.ask):
+        while len(trials) < budget and repeats < MOST_REPEATS:
+            vector = next(proposals)
             recipe = subject.identity.with_layers(space.layers(vector))
             repeats = repeats + 1 if recipe.merge_hash in trials else 0
             if not repeats:
@@ -104,12 +106,10 @@ def _search(
                 trials[recipe.merge_hash] = trial
                 file.append(trial)
                 if watch is not None:
-                    best = ranked(list(trials.values()))[0]
+                    best = ranked(trials.values())[0]
                     watch(Step("search", len(trials), budget, scores.n_by_model > before, best))
             sampler.tell(vector, trials[recipe.merge_hash].objective)
-            if len(trials) >= budget or repeats >= MOST_REPEATS:
-                return list(trials.values())
-    raise AssertionError("proposals never end")
+    return list(trials.values())
 
 
 def _proposals(space: Space, ask: Callable[[], Vector]) -> Iterator[Vector]:

@@ -318,6 +318,17 @@ def test_trials_of_another_search_are_not_mixed_in(
         find_recipe(SETTINGS, inputs_of(world), run, resume=True)
 
 
+def test_a_run_that_is_no_search_is_not_gone_on_with(
+    world: World, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "evaluation"
+    run.mkdir()
+    for name in ("run.json", "recipe.json", "finished.json"):
+        shutil.copy(undisturbed / name, run)
+    with pytest.raises(RunError, match="holds a run that is no search"):
+        find_recipe(SETTINGS, inputs_of(world), run, resume=True)
+
+
 def test_overwriting_begins_anew(world: World, undisturbed: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(undisturbed, run)

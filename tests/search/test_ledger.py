@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from merit_interp.errors import RunError
-from merit_interp.search.ledger import Ledger, read_header, refuse_other_header
+from merit_interp.search.ledger import open_ledger, read_header, refuse_other_header
 
 HEADER = {"settings": {"seed": 0, "levels": [0.0, 1.0]}, "models": {"vlm": "sha256:1"}}
 SCORES = {"item 1": (-0.1, -2.3456789012345678), "zwei ü": (-1e-9, -40.0, -0.5)}
 
 
 def filled(path: Path) -> bytes:
-    with Ledger(path, HEADER) as ledger:
+    with open_ledger(path, HEADER) as ledger:
         ledger.record("vlm", "search", 0, SCORES)
         ledger.record("vlm", "search", 1, {"item 3": (0.0, -1.0)})
         ledger.record("abc", "validation", 0, SCORES)
@@ -24,7 +24,7 @@ def filled(path: Path) -> bytes:
 def test_what_is_recorded_is_held_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     filled(path)
-    with Ledger(path, HEADER) as ledger:
+    with open_ledger(path, HEADER) as ledger:
         assert ledger.holds("vlm", "search", 0)
         assert not ledger.holds("abc", "search", 0)
         assert ledger.log_probs("vlm", "search", 0) == SCORES
@@ -38,7 +38,7 @@ def test_cut_at_any_byte_it_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
-        with Ledger(path, HEADER) as ledger:
+        with open_ledger(path, HEADER) as ledger:
             held = [ledger.holds("vlm", "search", 0), ledger.holds("abc", "validation", 0)]
             if not ledger.holds("vlm", "search", 1):
                 ledger.record("vlm", "search", 1, {"item 3": (0.0, -1.0)})
@@ -62,8 +62,8 @@ def test_another_header_is_refused_and_the_field_named(
 ) -> None:
     path = tmp_path / "ledger.jsonl"
     content = filled(path)
-    with pytest.raises(RunError, match=message):
-        Ledger(path, {**HEADER, **change})
+    with pytest.raises(RunError, match=message), open_ledger(path, {**HEADER, **change}):
+        pass
     assert path.read_bytes() == content
 
 
@@ -81,12 +81,34 @@ def test_damage_inside_is_named_and_not_mended(tmp_path: Path) -> None:
     lines = filled(path).split(b"\n")
     lines[2] = lines[2][:20]
     path.write_bytes(b"\n".join(lines))
-    with pytest.raises(RunError, match=r"ledger\.jsonl, line 3, is not a JSON object"):
-        Ledger(path, HEADER)
+    with (
+        pytest.raises(RunError, match=r"ledger\.jsonl, line 3, is not a JSON object"),
+        open_ledger(path, HEADER),
+    ):
+        pass
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     path.write_text('{"number": 0}\n')
-    with pytest.raises(RunError, match="line 1, is no header of a search"):
-        Ledger(path, HEADER)
+    with (
+        pytest.raises(RunError, match="line 1, is no header of a search"),
+        open_ledger(path, HEADER),
+    ):
+        pass
+
+
+def test_two_processes_cannot_write_one_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    content = filled(path)
+    with open_ledger(path, HEADER):
+        with path.open("ab") as file:
+            file.write(b'{"being written')
+        with (
+            pytest.raises(RunError, match="another process is searching in"),
+            open_ledger(path, HEADER),
+        ):
+            pass
+        assert path.read_bytes() == content + b'{"being written'
+    with open_ledger(path, HEADER) as ledger:
+        assert ledger.holds("vlm", "search", 1)
