@@ -41,7 +41,8 @@ Frames = UInt8[ndarray, "frames height width 3"]
 """Decoded RGB frames."""
 
 Frame = UInt8[ndarray, "height width 3"]
-Pixels = Float[Tensor, "frames 3 height width"]
+Pixels = Float[Tensor, "frames 3 rows columns"]
+"""Resized and normalised frames."""
 
 FrameTimes = Float[ndarray, "frames"]
 """Mid-time of each sampled frame, in seconds."""

@@ -87,6 +87,11 @@ def encode_item(
         if placeholder in question:
             raise ItemError(f"item {item.id} has the placeholder {placeholder!r} in its text")
     prompt = processor.prompt(question)
+    n_videos = prompt.count(processor.processor.video_token)
+    if n_videos != 1:
+        raise CheckpointError(
+            f"the chat template of {vlm.source} puts {n_videos} videos", valid="1"
+        )
     clip = Clip(video.indices, video.fps, video.n_source_frames, video.duration_s)
     inputs = processor.inputs(prompt, video.frames, clip)
     ids = inputs.pop("input_ids")[0]
@@ -95,8 +100,6 @@ def encode_item(
     visual = torch.nonzero(ids == visual_id).flatten().tolist()
     merged, option_ids = _answers(processor.token_ids, prompt, item, scoring, vlm.source)
     kept = len(ids) - merged
-    if not visual or visual[-1] >= kept:
-        raise CheckpointError(f"the chat template of {vlm.source} does not put the video first")
     return EncodedItem(
         item=item,
         input_ids=ids[:kept],
