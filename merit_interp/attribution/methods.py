@@ -35,7 +35,6 @@ from merit_interp.attribution.shapley import (
     sampled_shapley,
 )
 from merit_interp.attribution.units import sum_over_units
-from merit_interp.errors import SettingError
 from merit_interp.tensor_shapes import ItemUnits
 
 
@@ -70,6 +69,9 @@ class Method:
     """1 for a method that takes no steps."""
     is_complete: bool
     """Whether the scores must add up to the difference between all units shown and none."""
+    uses_gradients: bool
+    passes: Callable[[int, int], int]
+    """Forwards of an item, given its units and the steps."""
 
 
 def _copies(value: AnswerValue, settings: MethodSettings) -> int:
@@ -165,25 +167,18 @@ def _by_unit(attributions: Tensor) -> ItemUnits:
     return sum_over_units(attributions, unit_of, n_units=units)
 
 
+def _shapley_passes(units: int, steps: int) -> int:
+    return 2**units if units <= MOST_EXACT else steps * units
+
+
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "ig": Method(_integrated_gradients, default_steps=32, is_complete=True),
-        "ig_text": Method(_layer_integrated_gradients, default_steps=32, is_complete=True),
-        "gradient": Method(_input_x_gradient, default_steps=1, is_complete=False),
-        "occlusion": Method(_occlusion, default_steps=1, is_complete=False),
-        "shapley": Method(_shapley, default_steps=32, is_complete=True),
+        "ig": Method(_integrated_gradients, 32, True, True, lambda units, steps: steps),
+        "ig_text": Method(_layer_integrated_gradients, 32, True, True, lambda units, steps: steps),
+        "gradient": Method(_input_x_gradient, 1, False, True, lambda units, steps: 1),
+        "occlusion": Method(_occlusion, 1, False, False, lambda units, steps: units + 1),
+        "shapley": Method(_shapley, 32, True, False, _shapley_passes),
     }
 )
 """Every method by name, the default first. `ig` starts at the pixels, `ig_text` at the input of the
 first text layer."""
-
-
-def method(name: str) -> Method:
-    """The method of this name.
-
-    Raises:
-        SettingError: There is none.
-    """
-    if name not in METHODS:
-        raise SettingError(f"no attribution method {name!r}", valid=", ".join(METHODS))
-    return METHODS[name]

@@ -1,0 +1,250 @@
+"""The attribution of a recipe: VLM, merged model and those they are held against, on item sets.
+
+    attribute_recipe(recipe, {"validation": ItemSet(path, "validation")}, settings, run)
+
+Writes `run.json`, `recipe.json`, `attributed_items.jsonl` (what figures show), `attributions.jsonl`
+and `finished.json`. A run that was cut goes on after its last whole block (`blocks.Block`). This
+file must not know what is made of the records.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from merit_interp.attribution.blocks import Block, Key, block_records, plan_blocks
+from merit_interp.attribution.estimate import RunEstimate, estimate_run
+from merit_interp.attribution.model_states import in_force, model_states
+from merit_interp.attribution.settings import AttributionSettings
+from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSettings
+from merit_interp.benchmarks.items import Item
+from merit_interp.errors import SettingError, VideoError
+from merit_interp.merging.in_memory import InMemoryMerge
+from merit_interp.merging.recipe_evaluation import ItemSet, models_of
+from merit_interp.models.fingerprints import items_digest
+from merit_interp.models.loading import LoadedModel
+from merit_interp.provenance import provenance, refuse_other
+from merit_interp.recipe import Recipe, write_recipe
+from merit_interp.record_files import (
+    FINISHED_MARKER,
+    JsonlAppender,
+    read_jsonl,
+    write_json,
+    write_whole,
+)
+from merit_interp.records import FrameAttribution
+
+ATTRIBUTIONS = "attributions.jsonl"
+ITEMS = "attributed_items.jsonl"
+NAMED_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class RunWatch:
+    """Who is told how a run goes."""
+
+    preparing: Callable[[int, int], None] = lambda done, total: None
+    """Items prepared, and of how many."""
+    estimated: Callable[[RunEstimate, int], None] = lambda estimate, n_items: None
+    """What the run will take, before it starts, and for how many items."""
+    attributed: Callable[[int, int, str], None] = lambda done, total, block: None
+    """Items attributed, of how many over all blocks, and the block in work."""
+
+
+def attribute_recipe(
+    recipe: Recipe,
+    item_sets: Mapping[str, ItemSet],
+    settings: AttributionSettings,
+    run: Path,
+    *,
+    watch: RunWatch = RunWatch(),
+) -> None:
+    """Attribute every item set's answers to frames.
+
+    Args:
+        recipe: The recipe; the identity too, which has no random layers to be held against.
+        item_sets: Items by the name that records and tables give them.
+        settings: Method, baseline, target, limits.
+        run: The run's directory, opened by the caller.
+        watch: Who is told how it goes.
+
+    Raises:
+        RunError: The directory holds attributions made by other settings.
+        VideoError: More items than `max_failed` cannot be decoded.
+        SettingError: A setting does not serve, or a batch does not fit into memory.
+    """
+    settings = settings.checked()
+    vlm, backbone = models_of(recipe, settings.placement)
+    merge = InMemoryMerge(vlm, backbone, weights=recipe.weights)
+    states = model_states(
+        recipe, n_layers=vlm.n_layers, draws=settings.draws,
+        randomised=settings.randomised if settings.controls else 0, seed=settings.seed,
+    )  # fmt: skip
+    videos = {
+        name: _prepared(vlm, name, chosen, settings, watch) for name, chosen in item_sets.items()
+    }
+    _describe(run, recipe, item_sets, settings, next(iter(videos.values())).processor_route)
+    _write_pictures(run / ITEMS, videos)
+    blocks = plan_blocks(states, settings)
+    done = _keep_whole_blocks(
+        run / ATTRIBUTIONS, {name: len(part.items) for name, part in videos.items()}
+    )
+    work = [(n, b) for n in videos for b in blocks if b.key(n) not in done]
+    try:
+        _tell_estimate(vlm, videos, work, settings, watch)
+        _run_blocks(vlm, merge, videos, work, settings, run / ATTRIBUTIONS, watch)
+    except torch.OutOfMemoryError:
+        raise SettingError(
+            f"{settings.batch_size} rows do not fit on {settings.placement.device}",
+            valid="a smaller --batch",
+        ) from None
+    write_json(run / FINISHED_MARKER, {"attributions": len(read_jsonl(run / ATTRIBUTIONS))})
+
+
+def _run_blocks(
+    vlm: LoadedModel,
+    merge: InMemoryMerge,
+    videos: Mapping[str, VideoItems],
+    work: Sequence[tuple[str, Block]],
+    settings: AttributionSettings,
+    path: Path,
+    watch: RunWatch,
+) -> None:
+    total = sum(len(videos[name].items) for name, _ in work)
+    count = 0
+    with JsonlAppender(path) as file:
+        for name, block in work:
+            records: dict[int, FrameAttribution] = {}
+            with in_force(block.state, vlm, merge):
+                for place, record in block_records(vlm, videos[name], block, settings):
+                    records[place] = record
+                    count += 1
+                    watch.attributed(count, total, " ".join(block.key(name)))
+            for place in sorted(records):
+                file.append(records[place].to_row())
+            if block.condition != VIDEO:
+                videos[name].forget(block.condition)
+
+
+def drawn_items(items: Sequence[Item], limit: int | None, seed: int) -> tuple[Item, ...]:
+    """As many items as asked for, drawn at random, in their order: files are often sorted."""
+    if limit is None or limit >= len(items):
+        return tuple(items)
+    places = sorted(random.Random(seed).sample(range(len(items)), limit))
+    return tuple(items[place] for place in places)
+
+
+def _prepared(
+    vlm: LoadedModel, name: str, chosen: ItemSet, settings: AttributionSettings, watch: RunWatch
+) -> VideoItems:
+    file, items = chosen.read()
+    videos = VideoItems(
+        vlm,
+        file,
+        drawn_items(items, settings.limit, settings.seed),
+        name,
+        VideoSettings(settings.scoring, settings.baseline, settings.seed),
+        progress=watch.preparing,
+    )
+    if len(videos.failures) > settings.max_failed * len(videos.items) or not videos.places:
+        named = [
+            f"{videos.items[place].id} ({reason})"
+            for place, reason in list(videos.failures.items())[:NAMED_FAILURES]
+        ]
+        raise VideoError(
+            f"{len(videos.failures)} of {len(videos.items)} items cannot be attributed: "
+            + ", ".join(named),
+            valid="items that `items check` accepts, or a higher --max-failed",
+        )
+    return videos
+
+
+def _tell_estimate(
+    vlm: LoadedModel,
+    videos: Mapping[str, VideoItems],
+    work: Sequence[tuple[str, Block]],
+    settings: AttributionSettings,
+    watch: RunWatch,
+) -> None:
+    if not work:
+        return
+    part = videos[work[0][0]]
+    n_items = max(len(videos[name].places) for name, _ in work)
+    estimate = estimate_run(
+        vlm,
+        part.framed(part.places[len(part.places) // 2], VIDEO),
+        settings,
+        methods=[block.method for _, block in work],
+        n_items=n_items,
+    )
+    watch.estimated(estimate, n_items)
+
+
+def _keep_whole_blocks(path: Path, sizes: Mapping[str, int]) -> set[Key]:
+    """Drop a torn last block; the keys of those that are whole."""
+    rows = read_jsonl(path)
+    counts: dict[Key, int] = {}
+    keys: list[Key] = [(r["item_set"], r["model"], r["condition"], r["method"]) for r in rows]
+    for key in keys:
+        counts[key] = counts.get(key, 0) + 1
+    whole = {key for key, count in counts.items() if count == sizes.get(key[0])}
+    kept = [row for row, key in zip(rows, keys, strict=True) if key in whole]
+    if len(kept) < len(rows):
+        _write_lines(path, kept)
+    return whole
+
+
+def _write_pictures(path: Path, videos: Mapping[str, VideoItems]) -> None:
+    rows = [picture.to_row() for part in videos.values() for picture in part.pictures.values()]
+    _write_lines(path, rows)
+
+
+def _write_lines(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _describe(
+    run: Path,
+    recipe: Recipe,
+    item_sets: Mapping[str, ItemSet],
+    settings: AttributionSettings,
+    processor: str,
+) -> None:
+    """Write run.json and recipe.json, or check that they are the ones of this attribution."""
+    described = {
+        "scoring": settings.scoring.model_dump(mode="json"),
+        "attribution": {
+            key: value
+            for key, value in dataclasses.asdict(settings).items()
+            if key not in ("scoring", "placement", "batch_size")
+        },
+        "recipe": recipe.merge_hash,
+        "item_sets": {
+            name: {**dataclasses.asdict(chosen), "path": str(chosen.path)}
+            for name, chosen in item_sets.items()
+        },
+    }
+    digests = {f"items:{name}": items_digest(c.path) for name, c in item_sets.items()}
+    record = provenance(
+        seed=settings.seed,
+        device=settings.placement.device,
+        dtype=settings.placement.dtype,
+        fingerprints={
+            "vlm": recipe.vlm.fingerprint, "backbone": recipe.backbone.fingerprint, **digests
+        },
+        settings=described,
+        processor=processor,
+    )  # fmt: skip
+    path = run / "run.json"
+    if path.exists():
+        refuse_other(json.loads(path.read_text()), record, run)
+        return
+    write_json(path, record.to_row())
+    write_recipe(recipe, run / "recipe.json")
