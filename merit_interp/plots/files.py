@@ -1,0 +1,77 @@
+"""Figures into files: HTML fragments for a page that holds plotly.js once, and PNG.
+
+    fragment = html_fragment(figure, name="pareto", alternative=pareto.describe())
+    write_pngs({Path("pareto.png"): figure})
+
+A fragment holds no script of its own but the call that draws it. This file must not know what a
+figure shows.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from pathlib import Path
+
+import plotly.graph_objects as go
+import plotly.io
+import plotly.offline
+
+from merit_interp.errors import SettingError
+from merit_interp.plots.style import untitled
+
+PNG_WIDTH = 900
+"""Width of a PNG in layout pixels; the file has twice as many."""
+CONFIG = {"displayModeBar": False, "responsive": True, "displaylogo": False}
+
+
+def plotly_script() -> str:
+    """plotly.js itself, to be put once into a page inside a script element (4.8 MB)."""
+    return str(plotly.offline.get_plotlyjs())
+
+
+def html_fragment(figure: go.Figure, *, name: str, alternative: str) -> str:
+    """A figure as a piece of HTML, without its title and as wide as its place.
+
+    Args:
+        figure: The figure; not changed.
+        name: The id of the figure in its page.
+        alternative: What the figure shows, in words, for those who cannot see it.
+    """
+    drawn = plotly.io.to_html(
+        untitled(figure), full_html=False, include_plotlyjs=False, div_id=name, config=CONFIG
+    )
+    return f'<div class="plot" role="img" aria-label="{html.escape(alternative)}">{drawn}</div>'
+
+
+def write_pngs(figures: Mapping[Path, go.Figure], *, width: int = PNG_WIDTH) -> None:
+    """Write figures as PNG through Chrome or Chromium, all with one start of it.
+
+    Raises:
+        SettingError: There is no Chrome or Chromium, or it does not start.
+    """
+    # starts threads and reads the environment, so only where it is used
+    import kaleido
+    from choreographer.errors import BrowserDepsError
+    from kaleido.errors import BrowserClosedError, BrowserFailedError, ChromeNotFoundError
+
+    for path in figures:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    wanted = [
+        {
+            "fig": figure.to_dict(),
+            "path": str(path),
+            "opts": {
+                "format": "png", "width": width, "height": figure.layout.height, "scale": 2
+            },
+        }
+        for path, figure in figures.items()
+    ]  # fmt: skip
+    try:
+        # no MathJax: it would be asked from the network
+        kaleido.write_fig_from_object_sync(wanted, kopts={"mathjax": False})
+    except (ChromeNotFoundError, BrowserDepsError, BrowserClosedError, BrowserFailedError):
+        raise SettingError(
+            "pictures need Chrome or Chromium, and none was found that starts",
+            valid="`apt-get install chromium`, BROWSER_PATH set to one, or the HTML report",
+        ) from None

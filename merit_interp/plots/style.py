@@ -1,0 +1,101 @@
+"""The one look of all figures: colours, symbols, dashes, fonts, margins.
+
+    figure = styled(go.Figure(), title="Accuracy by model (%)", height=400)
+
+Two skills differ in colour, in darkness, in symbol and in dash, so that a figure reads in grey
+print and without colour vision. This file must not know what a figure shows.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+INK = "#1a1a1a"
+"""Text, and what matters most."""
+GREY = "#6f6f6f"
+"""What is there for comparison."""
+FAINT = "#e3e3e3"
+"""Grid lines."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one kind of thing is drawn everywhere."""
+
+    label: str
+    colour: str
+    symbol: str
+    dash: str
+
+
+# Okabe and Ito's blue and vermilion, the blue darkened so that the two differ in grey print
+REASONING = Mark("Reasoning (TR)", "#004f80", "circle", "solid")
+PERCEPTION = Mark("Perception (TP)", "#d55e00", "diamond-open", "dash")
+OTHER = Mark("Other", GREY, "square-open", "dot")
+SKILL_MARKS = {"reasoning": REASONING, "perception": PERCEPTION, "other": OTHER}
+
+SEQUENTIAL = ((0.0, "#f0f0f0"), (1.0, REASONING.colour))
+"""From nothing to all, for shares in [0, 1]."""
+
+TITLE_PIXELS = 38
+"""Height of a figure that its title takes."""
+LEGEND_PIXELS = 34
+"""Height that one row of the legend takes."""
+
+
+def plain(text: str) -> str:
+    """A name as plotly shall print it: its letters, not its markup."""
+    return html.escape(text, quote=False)
+
+
+def untitled(figure: go.Figure) -> go.Figure:
+    """The same figure without its title, for a page that sets the title as its own text."""
+    bare = go.Figure(figure)
+    height = bare.layout.height - TITLE_PIXELS
+    bare.update_layout(
+        title=None, height=height, margin_t=bare.layout.margin.t - TITLE_PIXELS, legend_y=1
+    )
+    return bare
+
+
+def styled(figure: go.Figure, *, title: str, height: int) -> go.Figure:
+    """Give a figure the look.
+
+    Args:
+        figure: The figure, changed in place.
+        title: What is shown, with units; plain text.
+        height: In pixels; the width is the reader's.
+    """
+    figure.update_layout(
+        template="none",
+        title={
+            "text": plain(title), "x": 0, "xanchor": "left", "xref": "container",
+            "y": 1, "yanchor": "top", "yref": "container", "pad": {"t": 12, "l": 12},
+            "font": {"size": 16, "color": INK},
+        },
+        font={"family": FONT, "size": 13, "color": INK},
+        height=height,
+        margin={"l": 12, "r": 16, "t": TITLE_PIXELS + LEGEND_PIXELS, "b": 12},
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        legend={
+            "orientation": "h", "x": 0, "xanchor": "left", "xref": "container",
+            "y": 1 - TITLE_PIXELS / height, "yanchor": "top", "yref": "container",
+            "font": {"size": 12}, "itemclick": False, "itemdoubleclick": False,
+        },
+        hoverlabel={"bgcolor": "white", "bordercolor": GREY, "font": {"color": INK, "size": 12}},
+        hovermode="closest",
+        dragmode=False,
+    )  # fmt: skip
+    axis = {
+        "gridcolor": FAINT, "zeroline": False, "linecolor": GREY, "ticks": "outside",
+        "tickcolor": GREY, "ticklen": 4, "automargin": True, "fixedrange": True,
+        "title": {"standoff": 8, "font": {"size": 12}},
+    }  # fmt: skip
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure
