@@ -1,0 +1,211 @@
+"""A whole run on the tiny pair: records, controls, resuming."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from merit_interp.attribution.estimate import RunEstimate
+from merit_interp.attribution.frame_scores import attribute_items
+from merit_interp.attribution.recipe_attribution import (
+    ATTRIBUTIONS,
+    ITEMS,
+    RunWatch,
+    attribute_recipe,
+    drawn_items,
+)
+from merit_interp.attribution.settings import AttributionSettings
+from merit_interp.attribution.video_items import VIDEO, VideoItems
+from merit_interp.benchmarks.items import ItemFile, write_items
+from merit_interp.errors import RunError, SettingError, VideoError
+from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.models.loading import LoadedModel
+from merit_interp.recipe import Recipe, read_recipe
+from merit_interp.record_files import FINISHED_MARKER, read_jsonl
+from merit_interp.records import AttributedItem, FrameAttribution
+from tests.attribution.conftest import SCORING
+
+SETTINGS = AttributionSettings(
+    scoring=SCORING, method="ig", steps=8, error_limit=0.5, batch_size=32, draws=1, randomised=1
+)
+
+
+@pytest.fixture(scope="module")
+def sets(item_file: ItemFile) -> dict[str, ItemSet]:
+    return {"all": ItemSet(item_file.path)}
+
+
+@pytest.fixture(scope="module")
+def estimates() -> list[tuple[RunEstimate, int]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def run(
+    recipe: Recipe,
+    sets: dict[str, ItemSet],
+    estimates: list[tuple[RunEstimate, int]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    directory = tmp_path_factory.mktemp("run") / "attribute"
+    directory.mkdir()
+    watch = RunWatch(estimated=lambda estimate, n: estimates.append((estimate, n)))
+    attribute_recipe(recipe, sets, SETTINGS, directory, watch=watch)
+    return directory
+
+
+def records(run: Path) -> list[FrameAttribution]:
+    return [FrameAttribution.from_row(row) for row in read_jsonl(run / ATTRIBUTIONS)]
+
+
+def test_every_model_condition_and_method_has_every_item(run: Path) -> None:
+    blocks: dict[tuple[str, str, str], list[str]] = {}
+    for record in records(run):
+        blocks.setdefault((record.model, record.condition, record.method), []).append(record.item)
+    assert set(blocks) == {
+        *((model, "video", "ig") for model in (
+            "vlm", "merged", "random_layers_00", "masked", "masked_others_00", "randomised_00",
+        )),
+        *(
+            (model, "video", method)
+            for model in ("vlm", "merged")
+            for method in ("ig_text", "gradient", "occlusion", "shapley")
+        ),
+        *(
+            (model, control, "ig")
+            for model in ("vlm", "merged")
+            for control in ("shuffled", "reversed", "black", "single_frame")
+        ),
+    }  # fmt: skip
+    assert all(items == ["a0", "a1", "b0", "c0", "d0", "e0"] for items in blocks.values())
+    assert (run / FINISHED_MARKER).exists()
+
+
+def test_every_record_keeps_what_made_it(run: Path, recipe: Recipe) -> None:
+    for record in records(run):
+        assert record.baseline == "mean"
+        assert record.target == "margin"
+        assert record.unit == "frame"
+        assert record.steps in (1, 8, 32, 128)
+        assert record.recipe in ("vlm", recipe.merge_hash) or "random" in record.model
+        assert len(record.scores) == (3 if record.item == "e0" else 4)
+        assert record.completeness_error is not None
+        if record.method in ("ig", "ig_text", "shapley"):
+            assert record.flagged == (record.completeness_error > 0.5)
+    assert read_recipe(run / "recipe.json").merge_hash == recipe.merge_hash
+    settings = json.loads((run / "run.json").read_text())["settings"]
+    assert settings["attribution"]["method"] == "ig"
+
+
+def test_evidence_is_put_to_the_test_where_there_is_some(run: Path) -> None:
+    for record in records(run):
+        measured = record.deletion_evidence_nats is not None
+        asked = (
+            record.condition == "video"
+            and record.method == "ig"
+            and record.model in ("vlm", "merged", "random_layers_00")
+        )
+        # d0's span has no sampled frame, e0 names none
+        assert measured == (asked and record.item not in ("d0", "e0"))
+
+
+def test_the_estimate_comes_first(run: Path, estimates: list[tuple[RunEstimate, int]]) -> None:
+    ((estimate, n_items),) = estimates
+    assert n_items == 6
+    assert 0 < estimate.seconds < 600
+    assert estimate.activation_bytes > 1000
+    assert estimate.rows == 32
+    assert "MiB" in estimate.text
+
+
+def test_figures_find_what_they_need_in_the_run(run: Path) -> None:
+    pictures = [AttributedItem.from_row(row) for row in read_jsonl(run / ITEMS)]
+    assert [picture.item for picture in pictures] == ["a0", "a1", "b0", "c0", "d0", "e0"]
+    assert pictures[0].options == ("the circle", "the square", "star")
+
+
+def test_a_cut_run_goes_on_to_the_same_records(
+    recipe: Recipe, sets: dict[str, ItemSet], run: Path, tmp_path: Path
+) -> None:
+    lines = (run / ATTRIBUTIONS).read_bytes().splitlines(keepends=True)
+    for name in ("run.json", "recipe.json", ITEMS):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    # one whole block, a torn one, a torn line
+    (tmp_path / ATTRIBUTIONS).write_bytes(b"".join(lines[:-3]) + lines[-3][:40])
+    told: list[int] = []
+    watch = RunWatch(attributed=lambda done, total, block: told.append(total))
+    attribute_recipe(recipe, sets, SETTINGS, tmp_path, watch=watch)
+    assert set(told) == {6}
+    assert (tmp_path / ATTRIBUTIONS).read_bytes() == b"".join(lines)
+
+
+def test_other_settings_are_refused(recipe: Recipe, sets: dict[str, ItemSet], run: Path) -> None:
+    other = dataclasses.replace(SETTINGS, baseline="black")
+    with pytest.raises(RunError, match="other settings"):
+        attribute_recipe(recipe, sets, other, run)
+
+
+@pytest.mark.parametrize(
+    ("change", "valid"),
+    [
+        ({"method": "grad"}, "ig, ig_text, gradient, occlusion, shapley"),
+        ({"baseline": "zero"}, "mean, black, blurred, previous"),
+        ({"target": "logit"}, "margin, log_prob"),
+        ({"steps": 0}, "1 or more"),
+    ],
+)
+def test_a_wrong_setting_names_what_is_valid(change: dict[str, object], valid: str) -> None:
+    settings = dataclasses.replace(SETTINGS)
+    for name, value in change.items():
+        object.__setattr__(settings, name, value)
+    with pytest.raises(SettingError, match=valid):
+        settings.checked()
+
+
+def test_items_that_fail_keep_their_reason(
+    recipe: Recipe, item_file: ItemFile, tmp_path: Path
+) -> None:
+    items = list(item_file.items[:2])
+    items.append(dataclasses.replace(items[0], id="gone", video="gone.mp4"))
+    path = tmp_path / "items.jsonl"
+    absolute = [
+        dataclasses.replace(item, video=str(item_file.path.parent / item.video)) for item in items
+    ]
+    write_items(path, absolute)
+    few = dataclasses.replace(SETTINGS, method="gradient", controls=False, draws=1)
+    sets = {"all": ItemSet(path)}
+    with pytest.raises(VideoError, match=r"1 of 3 items .*gone"):
+        attribute_recipe(recipe, sets, few, tmp_path)
+    attribute_recipe(recipe, sets, dataclasses.replace(few, max_failed=0.5), tmp_path)
+    failed = [record for record in records(tmp_path) if record.status == "failed"]
+    assert {record.item for record in failed} == {"gone"}
+    assert all(record.reason and not record.scores for record in failed)
+    assert len(records(tmp_path)) == 3 * len({record.model for record in records(tmp_path)})
+
+
+def test_items_are_drawn_by_seed_in_their_order(item_file: ItemFile) -> None:
+    drawn = drawn_items(item_file.items, 3, seed=1)
+    assert len(drawn) == 3
+    assert drawn == drawn_items(item_file.items, 3, seed=1)
+    places = [item_file.items.index(item) for item in drawn]
+    assert places == sorted(places)
+    assert drawn_items(item_file.items, None, seed=0) == item_file.items
+
+
+def test_items_above_the_limit_are_tried_again_and_then_flagged(
+    vlm: LoadedModel, videos: VideoItems
+) -> None:
+    items = [videos.framed(place, VIDEO) for place in range(3)]
+    strict = dataclasses.replace(SETTINGS, steps=1, error_limit=1e-12)
+    found = dict(attribute_items(vlm, items, strict, method="ig"))
+    assert sorted(found) == [0, 1, 2]
+    assert all(scores.flagged and scores.steps == 16 for scores in found.values())
+    loose = dataclasses.replace(SETTINGS, steps=1, error_limit=1e9)
+    found = dict(attribute_items(vlm, items, loose, method="ig"))
+    assert all(not scores.flagged and scores.steps == 1 for scores in found.values())
+    # a method that promises nothing is not held to it
+    found = dict(attribute_items(vlm, items, strict, method="gradient"))
+    assert all(not scores.flagged and scores.steps == 1 for scores in found.values())
