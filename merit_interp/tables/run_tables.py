@@ -51,9 +51,19 @@ def write_tables(run_dir: Path) -> tuple[Path, ...]:
     directory = Path(run_dir) / TABLES
     written: list[Path] = []
     for name, table in run_tables(read_run(run_dir)).items():
-        parquet = io.BytesIO()
-        table.to_parquet(parquet, index=False)
-        write_whole(directory / f"{name}.parquet", parquet.getvalue())
-        write_whole(directory / f"{name}.csv", table.to_csv(index=False).encode())
-        written += [directory / f"{name}.parquet", directory / f"{name}.csv"]
+        written += write_table(table, directory, name)
     return tuple(written)
+
+
+def write_table(table: pd.DataFrame, directory: Path, name: str) -> tuple[Path, Path]:
+    """Write one table whole, as `name.parquet` and `name.csv`.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    parquet, csv = directory / f"{name}.parquet", directory / f"{name}.csv"
+    content = io.BytesIO()
+    table.to_parquet(content, index=False)
+    write_whole(parquet, content.getvalue())
+    write_whole(csv, table.to_csv(index=False).encode())
+    return parquet, csv
