@@ -83,13 +83,15 @@ def test_replay_of_what_was_told_proposes_the_same(name: str, space: Space) -> N
         replayed.tell(vector, value)
 
 
-@pytest.mark.parametrize("title", ["levels", "continuous"])
-@pytest.mark.parametrize("name", set(SAMPLERS) - {"random"})
-def test_better_than_random(name: str, title: str) -> None:
-    space = SPACES[title]
-    if space.levels is None and name in ON_LEVELS:
-        pytest.skip("needs levels")
-
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [
+        case
+        for case in CASES
+        if str(case.id).endswith(("-levels", "-continuous")) and case.values[0] != "random"
+    ],
+)
+def test_better_than_random(name: str, space: Space) -> None:
     def best(sampler_name: str) -> float:
         tries = [proposals(make_sampler(sampler_name, space, seed), 120) for seed in range(4)]
         return float(np.mean([max(map(value_of, vectors)) for vectors in tries]))

@@ -12,15 +12,16 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -37,13 +38,15 @@ def arguments(world: World, out: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _run(words: list[str], output: Path) -> None:
+def _run(words: list[str], output: Path, largest_file: int | None) -> None:
     """In the new process: the command line, its streams to files."""
     import torch
 
     from merit_interp.cli.main import main
 
     torch.set_num_threads(1)
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     sys.argv = ["merit-interp", *words]
     with (
         output.with_suffix(".out").open("w") as out,
@@ -77,7 +80,8 @@ class Running:
             os.kill(self.process.pid, number)
 
 
-Starter = Callable[[list[str]], Running]
+class Starter(Protocol):
+    def __call__(self, words: list[str], *, largest_file: int | None = None) -> Running: ...
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +91,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Starter:
     outputs = tmp_path_factory.mktemp("outputs")
     count = itertools.count()
 
-    def started(words: list[str]) -> Running:
+    def started(words: list[str], *, largest_file: int | None = None) -> Running:
         output = outputs / str(next(count))
-        process = context.Process(target=_run, args=(words, output))
+        process = context.Process(target=_run, args=(words, output, largest_file))
         process.start()
         return Running(process, output)
 
@@ -164,6 +168,20 @@ def test_ctrl_c_keeps_what_is_there_and_says_how_to_go_on(
     code, out, err = start([*words[1:], "--json"]).ended()
     assert code == 0, err
     assert json.loads(out)["run"] == str(run)
+    assert (run / "recipe.json").read_bytes() == (undisturbed / "recipe.json").read_bytes()
+
+
+def test_a_full_disk_ends_in_one_line_and_is_resumed(
+    world: World, start: Starter, undisturbed: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    code, _, err = start(arguments(world, run), largest_file=20_000).ended()
+    assert code == 2
+    assert err.count("\n") == 1
+    assert f"cannot write {run / 'ledger.jsonl'}: File too large; valid: a disk with room" in err
+    assert not (run / "recipe.json").exists()
+    code, _, err = start(arguments(world, run, "--resume")).ended()
+    assert code == 0, err
     assert (run / "recipe.json").read_bytes() == (undisturbed / "recipe.json").read_bytes()
 
 
