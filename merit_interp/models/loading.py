@@ -25,7 +25,6 @@ from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -36,12 +35,12 @@ from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.families import Family, backbone_family, vlm_family
 from merit_interp.models.fingerprints import fingerprint
 from merit_interp.models.text_tensors import TextTensor, text_tensors
+from merit_interp.models.tokenizers import load_tokenizer
 from merit_interp.recipe import ModelReference
 
 ModuleKind = TypeVar("ModuleKind", bound=nn.Module)
 
 DTYPES = ("float32", "bfloat16", "float16")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "*.tiktoken")
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,9 @@ def _load(
     return LoadedModel(
         model=model,
         family=family,
-        tokenizer=_tokenizer(checkpoint, placement),
+        tokenizer=load_tokenizer(
+            checkpoint.directory, trust_remote_code=placement.trust_remote_code
+        ),
         source=checkpoint.source,
         revision=checkpoint.revision,
         fingerprint=fingerprint(checkpoint),
@@ -286,26 +287,6 @@ def _check_against_files(model: PreTrainedModel, family: Family, checkpoint: Che
                 f"{transformers.__version__} put into layer {tensor.layer}",
                 valid="a transformers version that the family table was written for",
             )
-
-
-def _tokenizer(checkpoint: Checkpoint, placement: Placement) -> PreTrainedTokenizerBase:
-    # without files transformers makes an empty tokenizer of the family's class, and says nothing
-    files = [path for name in TOKENIZER_FILES for path in checkpoint.directory.glob(name)]
-    if not files:
-        raise CheckpointError(
-            f"{checkpoint.source} has no tokenizer", valid=f"one of {', '.join(TOKENIZER_FILES)}"
-        )
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            checkpoint.directory,
-            local_files_only=True,
-            trust_remote_code=placement.trust_remote_code,
-        )
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"cannot load the tokenizer of {checkpoint.source}: {error}"
-        ) from None
-    return tokenizer
 
 
 @contextlib.contextmanager

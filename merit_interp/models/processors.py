@@ -24,7 +24,7 @@ import torch
 import transformers
 from PIL import Image
 from torch import Tensor
-from transformers import AutoTokenizer, BatchFeature, ProcessorMixin
+from transformers import BatchFeature, ProcessorMixin
 from transformers.models.auto import processing_auto
 from transformers.utils import import_utils
 from transformers.video_processing_utils import VideoProcessorMixin
@@ -32,6 +32,7 @@ from transformers.video_utils import VideoMetadata
 
 from merit_interp.errors import CheckpointError
 from merit_interp.models.families import Family
+from merit_interp.models.tokenizers import load_tokenizer
 from merit_interp.tensor_shapes import Frames, Pixels
 
 Route = Literal["torchvision", "pil"]
@@ -114,6 +115,7 @@ def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
         if import_utils.is_torchvision_available():
             auto: Any = transformers.AutoProcessor
             own = auto.from_pretrained(directory, local_files_only=True)
+            own.tokenizer = load_tokenizer(directory)
             found = VideoProcessor(own, "torchvision")
         else:
             found = VideoProcessor(_pil_processor(directory, family), "pil")
@@ -125,6 +127,11 @@ def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
     if not found.processor.chat_template:
         raise CheckpointError(
             f"{directory} has no chat template", valid="chat_template.jinja beside the weights"
+        )
+    n_videos = found.prompt("?").count(getattr(found.processor, "video_token"))  # noqa: B009
+    if n_videos != 1:
+        raise CheckpointError(
+            f"{directory}: its chat template makes {n_videos} placeholders of one video", valid="1"
         )
     for attribute in REQUIRED_ATTRIBUTES.get(family.model_type, ()):
         if getattr(found.processor, attribute, None) is None:
@@ -146,7 +153,7 @@ def _pil_processor(directory: Path, family: Family) -> ProcessorMixin:
     unchecked = {"check_argument_for_proper_class": lambda self, name, argument: type(argument)}
     pil_class: Any = type(f"Pil{own.__name__}", (own,), unchecked)
     parts = {
-        "tokenizer": AutoTokenizer.from_pretrained(directory, local_files_only=True),
+        "tokenizer": load_tokenizer(directory),
         "video_processor": pil_video.of_directory(directory),
     }
     settings, options = own.get_processor_dict(directory, local_files_only=True)

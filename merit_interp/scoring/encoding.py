@@ -69,7 +69,7 @@ def letters(item: Item) -> tuple[str, ...]:
         ItemError: There are more options than letters.
     """
     if len(item.options) > len(string.ascii_uppercase):
-        raise ItemError(f"item {item.id} has {len(item.options)} options", valid="at most 26")
+        raise ItemError(f"there are {len(item.options)} options", valid="at most 26")
     return tuple(string.ascii_uppercase[: len(item.options)])
 
 
@@ -85,13 +85,8 @@ def encode_item(
     question = question_text(item, scoring)
     for placeholder in processor.processor.all_special_multimodal_tokens:
         if placeholder in question:
-            raise ItemError(f"item {item.id} has the placeholder {placeholder!r} in its text")
+            raise ItemError(f"the text holds the placeholder {placeholder!r}")
     prompt = processor.prompt(question)
-    n_videos = prompt.count(processor.processor.video_token)
-    if n_videos != 1:
-        raise CheckpointError(
-            f"the chat template of {vlm.source} puts {n_videos} videos", valid="1"
-        )
     clip = Clip(video.indices, video.fps, video.n_source_frames, video.duration_s)
     inputs = processor.inputs(prompt, video.frames, clip)
     ids = inputs.pop("input_ids")[0]
@@ -118,7 +113,7 @@ def encode_transcript(model: LoadedModel, item: Item, scoring: Scoring) -> Encod
         CheckpointError: Letters are not distinct single tokens.
     """
     if item.transcript is None:
-        raise ItemError(f"item {item.id} has no transcript")
+        raise ItemError("there is no transcript")
     tokenizer = model.tokenizer
     text = f"{item.transcript}\n{question_text(item, scoring)}"
     prompt = f"{text}\n"
@@ -160,7 +155,7 @@ def _answers(
     option_ids = tuple(tuple(ids[shared:]) for ids in together)
     for answer, ids in zip(answers, option_ids, strict=True):
         if not ids:
-            raise ItemError(f"item {item.id}: option {answer!r} is no token of {source}")
+            raise ItemError(f"option {answer!r} is no token of {source}")
     if scoring.answers == "letter" and (
         any(len(ids) > 1 for ids in option_ids) or len(set(option_ids)) < len(option_ids)
     ):

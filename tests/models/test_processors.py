@@ -85,7 +85,11 @@ def test_an_incomplete_processor_is_one_clear_error(directory: Path, tmp_path: P
     copy = changed(directory, tmp_path / "vlm", "processor_config.json", num_image_tokens=None)
     with pytest.raises(CheckpointError, match="has no num_image_tokens"):
         video_processor_for(copy, FAMILY)
-    (copy / "chat_template.jinja").unlink()
+    template = copy / "chat_template.jinja"
+    template.write_text(template.read_text().replace("<video>", ""))
+    with pytest.raises(CheckpointError, match="makes 0 placeholders of one video"):
+        video_processor_for(copy, FAMILY)
+    template.unlink()
     with pytest.raises(CheckpointError, match="no chat template"):
         video_processor_for(copy, FAMILY)
 

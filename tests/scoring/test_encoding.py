@@ -146,12 +146,3 @@ def test_there_are_no_more_options_than_letters(
     item = dataclasses.replace(ITEM, options=tuple(str(i) for i in range(27)))
     with pytest.raises(ItemError, match="27 options"):
         encode_item(vlm, processor, item, video, LETTER)
-
-
-def test_a_template_without_a_video_is_an_error(
-    vlm: LoadedModel, processor: VideoProcessor, video: Video, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    template = processor.processor.chat_template.replace("<video>", "")
-    monkeypatch.setattr(processor.processor, "chat_template", template)
-    with pytest.raises(CheckpointError, match="puts 0 videos"):
-        encode_item(vlm, processor, ITEM, video, LETTER)

@@ -207,7 +207,7 @@ def test_a_backbone_reads_transcripts(
     file = read_items(tmp_path / "items.jsonl")
     evaluation = Evaluation(backbone, file, file.items, LETTER, transcripts=True, max_failed=0.5)
     read, unread = evaluation.scores("backbone", "vlm")
-    assert unread.reason == "item t1 has no transcript"
+    assert unread.reason == "there is no transcript"
     ids = evaluation.encoded[0].input_ids
     with torch.no_grad():
         log_probs = backbone.model(input_ids=ids[None]).logits[0, -1].log_softmax(-1)
