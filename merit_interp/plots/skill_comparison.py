@@ -30,6 +30,8 @@ from merit_interp.tables.model_names import MERGED, VLM, in_listing_order, model
 ROW_PIXELS = 26
 BETWEEN_PIXELS = 92
 """From the bottom of a panel to the top of the next: ticks, axis title, panel title."""
+BELOW_PIXELS = 56
+"""Below the last panel: ticks and axis title."""
 OFFSET = 0.17
 """Distance of a skill's mark from the middle of its model's row, in rows."""
 
@@ -78,11 +80,16 @@ class SkillPanel:
         return tuple(skill for skill in SKILL_MARKS if skill in found)
 
     @property
+    def title(self) -> str:
+        """The item set's name as words."""
+        return self.item_set.replace("_", " ")
+
+    @property
     def size_text(self) -> str:
-        """Items and videos behind the panel: `n = 300 + 240 items, 60 videos`."""
+        """Questions and videos behind the panel: `300 + 240 questions on 60 videos`."""
         first = [point for point in self.points if point.model == self.models[0]]
         items = " + ".join(str(p.n_items) for s in self.skills for p in first if p.skill == s)
-        return f"n = {items} items, {max(point.n_videos for point in first)} videos"
+        return f"{items} questions on {max(point.n_videos for point in first)} videos"
 
     def describe(self) -> str:
         """The panel in words."""
@@ -91,7 +98,7 @@ class SkillPanel:
             + "; ".join(point.text for point in self.points if point.skill == skill)
             for skill in self.skills
         )
-        return f"Accuracy on {self.item_set} with 95% intervals. {'. '.join(skills)}."
+        return f"Accuracy on {self.title} with 95% intervals. {'. '.join(skills)}."
 
 
 def skill_comparison(summary: pd.DataFrame) -> tuple[SkillPanel, ...]:
@@ -130,7 +137,7 @@ def draw_skill_comparison(panels: Sequence[SkillPanel], *, columns: int = 1) -> 
     rows = math.ceil(len(panels) / columns)
     panel_height = ROW_PIXELS * len(models)
     height = TITLE_PIXELS + LEGEND_PIXELS + rows * (panel_height + BETWEEN_PIXELS)
-    titles = [f"<b>{plain(panel.item_set)}</b>, {panel.size_text}" for panel in panels]
+    titles = [f"<b>{plain(panel.title)}</b>, {panel.size_text}" for panel in panels]
     figure = make_subplots(
         rows=rows, cols=columns, subplot_titles=titles if len(panels) > 1 else None,
         vertical_spacing=BETWEEN_PIXELS / (rows * (panel_height + BETWEEN_PIXELS)),
@@ -138,7 +145,8 @@ def draw_skill_comparison(panels: Sequence[SkillPanel], *, columns: int = 1) -> 
     )  # fmt: skip
     title = "Accuracy of each model (%), 95% intervals by video"
     if len(panels) == 1:
-        title = f"{panels[0].item_set}: accuracy (%), 95% intervals, {panels[0].size_text}"
+        title = f"Accuracy on {panels[0].title} (%), 95% intervals by video"
+        height -= BETWEEN_PIXELS - BELOW_PIXELS
     styled(figure, title=title, height=height)
     figure.update_annotations(font={"size": 13, "color": INK})
     if len(panels) > 1:
@@ -160,11 +168,6 @@ def _draw_panel(
 ) -> None:
     at = {"row": row, "col": column}
     middle = (len(panel.skills) - 1) / 2
-    if MERGED in models:
-        place = models.index(MERGED)
-        figure.add_hrect(
-            y0=place - 0.5, y1=place + 0.5, fillcolor="#e8eef3", line_width=0, layer="below", **at
-        )
     for order, skill in enumerate(panel.skills):
         points = [point for point in panel.points if point.skill == skill]
         mark = SKILL_MARKS[skill]
@@ -179,9 +182,17 @@ def _draw_panel(
             customdata=[plain(point.text) for point in points],
             hovertemplate="%{customdata}<extra></extra>", **at,
         )  # fmt: skip
+    # after the marks, since plotly puts no band into an empty panel
+    if MERGED in models:
+        place = models.index(MERGED)
+        figure.add_hrect(
+            y0=place - 0.5, y1=place + 0.5, fillcolor="#e8eef3", line_width=0, layer="below", **at
+        )
+    for skill in panel.skills:
+        first = next(point for point in panel.points if point.skill == skill)
         figure.add_vline(
-            x=100 * points[0].accuracy, layer="below",
-            line={"color": mark.colour, "width": 1, "dash": "dot"}, **at,
+            x=100 * first.accuracy, layer="below",
+            line={"color": SKILL_MARKS[skill].colour, "width": 1, "dash": "dot"}, **at,
         )  # fmt: skip
     figure.update_yaxes(
         tickvals=list(range(len(models))), ticktext=[_tick(model) for model in models],

@@ -86,6 +86,7 @@ def styled(figure: go.Figure, *, title: str, height: int) -> go.Figure:
             "orientation": "h", "x": 0, "xanchor": "left", "xref": "container",
             "y": 1 - TITLE_PIXELS / height, "yanchor": "top", "yref": "container",
             "font": {"size": 12}, "itemclick": False, "itemdoubleclick": False,
+            "tracegroupgap": 0,
         },
         hoverlabel={"bgcolor": "white", "bordercolor": GREY, "font": {"color": INK, "size": 12}},
         hovermode="closest",

@@ -84,6 +84,12 @@ def interval_text(interval: Interval) -> str:
     return f"{points(interval.estimate)} points ({100 * interval.level:.0f}% interval {ends})"
 
 
+def p_text(p: float) -> str:
+    """A p-value, with spaces that no line breaks at: `p = 0.012`."""
+    text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+    return text.replace(" ", "\u00a0")
+
+
 def _signed(value: float, digits: int) -> str:
     text = f"{value:+.{digits}f}"
     # neither -0.0 nor +0.0 has a sign; a minus is as wide as a plus
@@ -154,7 +160,8 @@ def _rose(difference: PairedDifference) -> Claim:
     interval = difference.interval
     if not interval.n_items:
         return Claim(_NAMES[0], None, "There are no reasoning items.")
-    text = f"Reasoning accuracy changed by {interval_text(interval)}, {_p_text(difference)}."
+    p = p_text(difference.p_value)
+    text = f"Reasoning accuracy changed by {interval_text(interval)}, {p}."
     return Claim(_NAMES[0], interval.is_above(0.0), text, interval, difference.p_value)
 
 
@@ -163,7 +170,9 @@ def _kept(difference: PairedDifference) -> Claim:
     if not interval.n_items:
         return Claim(_NAMES[1], None, "There are no perception items.")
     kept = interval.estimate >= -PERCEPTION_SLACK or not interval.is_below(0.0)
-    text = f"Perception accuracy changed by {interval_text(interval)}, {_p_text(difference)}."
+    text = (
+        f"Perception accuracy changed by {interval_text(interval)}, {p_text(difference.p_value)}."
+    )
     return Claim(_NAMES[1], kept, text, interval, difference.p_value)
 
 
@@ -187,15 +196,12 @@ def _beats(
     difference = differences[strongest]
     interval = difference.interval
     against = description.format(model_label(strongest).lower())
-    text = f"Reasoning is {interval_text(interval)} against {against}, {_p_text(difference)}."
+    text = (
+        f"Reasoning is {interval_text(interval)} against {against}, {p_text(difference.p_value)}."
+    )
     if interval.estimate > 0 and not interval.is_above(0.0):
         text += " The interval includes zero, so a tie is not ruled out."
     return Claim(name, interval.estimate > 0, text, interval, difference.p_value)
-
-
-def _p_text(difference: PairedDifference) -> str:
-    p = difference.p_value
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def _headline(
@@ -211,22 +217,21 @@ def _headline(
             "beyond its interval, so the recipe merges nothing."
         )
     rose, kept, uniform, random = claims
-    change = f"{points(reasoning.estimate)} points of reasoning on {item_set}"
     if rose.holds is None:
         return f"Not judged: {item_set} has no reasoning items."
+    gain = f"{points(reasoning.estimate)} points on {item_set}"
+    price = f"{points(perception.estimate)} points"
     if not rose.holds:
-        verb = "is not above zero beyond its interval"
-        return f"Nothing gained: the merge's change, {change}, {verb}."
-    price = f"{points(perception.estimate)} points of perception"
+        return f"Nothing gained: reasoning changed by {gain}, not beyond its interval."
     if kept.holds is False:
-        return f"Reasoning rose at the price of perception: {change}, {price}."
-    reservations = [
+        return f"Reasoning rose at the price of perception: {gain}, perception {price}."
+    headline = f"Merging raised reasoning: {gain}"
+    headline += f", and perception held ({price})." if kept.holds else "."
+    as_good = [
         what
         for claim, what in ((uniform, "uniform merging"), (random, "random layers"))
         if claim.holds is False
     ]
-    headline = f"The merge restored reasoning: {change}"
-    headline += f", and perception held ({price})." if kept.holds else "."
-    if reservations:
-        headline += f" But {' and '.join(reservations)} did at least as well on reasoning."
+    if as_good:
+        headline += f" But {' and '.join(as_good)} did at least as well on reasoning."
     return headline

@@ -19,7 +19,7 @@ def test_all_claims_hold() -> None:
     found = verdict(uniform_text_1_0=(0.5, 0.9), merged=(0.85, 0.92))
     assert [claim.holds for claim in found.claims] == [True] * 4
     assert found.gained
-    assert found.headline.startswith("The merge restored reasoning: +")
+    assert found.headline.startswith("Merging raised reasoning: +")
     assert "perception held" in found.headline
     rose = found.claims[0]
     assert rose.interval is not None

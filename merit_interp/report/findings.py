@@ -1,0 +1,97 @@
+"""What a report has to tell: a run's records with the tables that every section draws on.
+
+    findings = gather(read_run(Path("runs/demo")))
+    findings.verdict.headline
+
+This file must not know how a finding is worded or drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from merit_interp.recipe import Recipe
+from merit_interp.tables.item_frames import item_scores, trial_frame
+from merit_interp.tables.model_names import MERGED, VLM
+from merit_interp.tables.run_records import RunRecords
+from merit_interp.tables.skills import baseline_summary, skill_table
+from merit_interp.tables.verdict import Verdict, judge, judged_item_set
+
+UNITS = {"margin": "nats", "accuracy": "share of items"}
+"""Unit of a search's objective, by its kind."""
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """A run and its tables; a table without rows where the run has no such records."""
+
+    run: RunRecords
+    verdict: Verdict | None
+    """On the judged item set; None where nothing was scored."""
+    held_out: tuple[Verdict, ...]
+    """On every other item set."""
+    summary: pd.DataFrame
+    """`baseline_summary` of all scores."""
+    categories: pd.DataFrame
+    """`skill_table` of the VLM and the merged model."""
+    trials: pd.DataFrame
+    """`trial_frame` of the search split."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of the search's objective."""
+        kind = self._search.get("objective", "margin")
+        return UNITS.get(str(kind), str(kind))
+
+    @property
+    def search_reason(self) -> str | None:
+        """Why the search ended in its recipe, in its own words."""
+        reason = self._search.get("reason")
+        return reason if isinstance(reason, str) else None
+
+    @property
+    def n_layers(self) -> int:
+        """Text layers of the model, as far as the records tell: a search tries them all."""
+        named = [*self.run.trials, *self.run.validation]
+        layers = [int(layer) for trial in named for layer in trial.layers]
+        layers += list(self.run.recipe.layers) if self.run.recipe else []
+        return max(layers, default=0) + 1
+
+    @property
+    def _search(self) -> Mapping[str, Any]:
+        return self.run.recipe.search if self.run.recipe else {}
+
+
+def gather(run: RunRecords) -> Findings:
+    """Make the tables of a run.
+
+    Raises:
+        RunError: Its scores contradict each other.
+    """
+    scores = item_scores(run.scores)
+    judged = judged_item_set(scores)
+    pair = scores[scores["model"].isin([VLM, MERGED])]
+    return Findings(
+        run=run,
+        verdict=None if judged is None else _verdict(scores, judged, run.recipe),
+        held_out=tuple(
+            _verdict(scores, name, run.recipe)
+            for name in _names(scores["item_set"])
+            if name != judged
+        ),
+        summary=baseline_summary(scores),
+        categories=skill_table(pair),
+        trials=trial_frame(run.trials, chosen=run.recipe.merge_hash if run.recipe else None),
+    )
+
+
+def _verdict(scores: pd.DataFrame, item_set: str, recipe: Recipe | None) -> Verdict:
+    return judge(scores, item_set, identity=recipe is not None and recipe.is_identity)
+
+
+def _names(column: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(column))

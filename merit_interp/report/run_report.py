@@ -1,0 +1,63 @@
+"""The report of a run: one HTML file that needs nothing beside it.
+
+    path = write_report(Path("runs/demo"))
+
+plotly.js, style and figures are inside the file, and the page forbids itself every request. This
+file must not know what stands in a section.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from markupsafe import Markup
+
+from merit_interp.plots.files import plotly_script
+from merit_interp.record_files import write_whole
+from merit_interp.report.findings import Findings, gather
+from merit_interp.report.sections import TEMPLATES, render, sections
+from merit_interp.tables.run_records import read_run
+
+REPORT = "report.html"
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `RUN/report.html` from whatever records the run has.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunError: There is no such run, its records are damaged, or it cannot be written.
+        RecipeError: Its recipe is damaged.
+    """
+    findings = gather(read_run(run_dir))
+    path = Path(run_dir) / REPORT
+    write_whole(path, report_page(findings).encode())
+    return path
+
+
+def report_page(findings: Findings) -> str:
+    """The whole page."""
+    run = findings.run
+    return str(
+        render(
+            "page.html.jinja",
+            name=run.directory.resolve().name,
+            headline=_headline(findings),
+            started=run.provenance.started_utc[:10] if run.provenance else "",
+            is_finished=run.finished is not None,
+            sections=sections(findings),
+            style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+            script=Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
+            plotly=Markup(plotly_script()),
+        )
+    )
+
+
+def _headline(findings: Findings) -> str:
+    if findings.verdict is not None:
+        return findings.verdict.headline
+    if findings.search_reason is not None:
+        return f"Searched, not evaluated yet: {findings.search_reason}."
+    return "Nothing was scored yet."

@@ -1,0 +1,208 @@
+"""The sections of a report, each one function and one template, listed once in `SECTIONS`.
+
+    for section in sections(findings): section.title, section.html
+
+A section that the run has no records for is None and does not appear. To add one: write its
+function, its `templates/NAME.html.jinja`, and its line in `SECTIONS`. This file must not compute a
+number.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from merit_interp.plots.style import SKILL_MARKS
+from merit_interp.report import wording
+from merit_interp.report.figures import recipe_figure, search_figures, skill_figures
+from merit_interp.report.findings import Findings
+from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM, model_label
+from merit_interp.tables.skills import ALL
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page."""
+
+    anchor: str
+    """Its id in the page."""
+    title: str
+    html: Markup
+
+
+def sections(findings: Findings) -> list[Section]:
+    """All sections that the run has records for, in reading order."""
+    made = (make(findings) for make in SECTIONS)
+    return [section for section in made if section is not None]
+
+
+def verdict_section(findings: Findings) -> Section | None:
+    """Before and after in two numbers, and the four claims with what decides each."""
+    verdict = findings.verdict
+    if verdict is None:
+        return None
+    rows = findings.summary[findings.summary["item_set"] == verdict.item_set]
+    tiles = [
+        {"skill": SKILL_MARKS[skill].label, "vlm": vlm, "merged": merged}
+        for skill in ("reasoning", "perception")
+        if (vlm := _row(rows, VLM, skill)) is not None
+        and (merged := _row(rows, MERGED, skill)) is not None
+    ]
+    held_out = [v for v in findings.held_out if v.claims[0].holds is not None]
+    return _section(
+        "verdict", "In short", "verdict.html.jinja",
+        verdict=verdict, tiles=tiles, held_out=held_out,
+        n_rose=sum(v.claims[0].holds is True for v in held_out),
+        n_kept=sum(v.claims[1].holds is True for v in held_out),
+        search_reason=findings.search_reason, n_validated=len(findings.run.validation),
+    )  # fmt: skip
+
+
+def recipe_section(findings: Findings) -> Section | None:
+    """The recipe as a picture."""
+    figure = recipe_figure(findings)
+    if figure is None:
+        return None
+    return _section(
+        "recipe", "The recipe", "recipe.html.jinja", recipe=findings.run.recipe, figure=figure
+    )
+
+
+def skills_section(findings: Findings) -> Section | None:
+    """Before and after on every item set, the baselines, and all numbers."""
+    if findings.summary.empty:
+        return None
+    item_sets = list(dict.fromkeys(findings.summary["item_set"]))
+    skills = [s for s in SKILL_MARKS if s in set(findings.summary["skill"])]
+    tables = {name: _models_table(findings.summary, name, skills) for name in item_sets}
+    categories = findings.categories[findings.categories["category"] != ALL]
+    return _section(
+        "skills", "Before and after", "skills.html.jinja",
+        skills=[SKILL_MARKS[skill].label for skill in skills],
+        before_after=[
+            {"item_set": name, "cells": _pair_cells(findings.summary, name, skills)}
+            for name in item_sets
+        ],
+        figures=skill_figures(findings), tables=tables,
+        categories={
+            name: _category_rows(categories[categories["item_set"] == name]) for name in item_sets
+        },
+        n_failed=int(findings.summary["n_failed"].max()),
+    )  # fmt: skip
+
+
+def search_section(findings: Findings) -> Section | None:
+    """How the search went."""
+    figures = search_figures(findings)
+    if not figures:
+        return None
+    recipe = findings.run.recipe
+    return _section(
+        "search", "The search", "search.html.jinja",
+        figures=figures, n_trials=len(findings.run.trials), unit=findings.unit,
+        settings=dict(recipe.search) if recipe else {}, reason=findings.search_reason,
+    )  # fmt: skip
+
+
+def training_section(findings: Findings) -> Section | None:
+    """TR and TP after each stage of the embedded pair's training."""
+    stages = (findings.run.training or {}).get("stages")
+    if not isinstance(stages, dict) or not stages:
+        return None
+    return _section(
+        "training", "Where the loss came from", "training.html.jinja",
+        stages=[{"name": name, **stage} for name, stage in stages.items()],
+    )  # fmt: skip
+
+
+def provenance_section(findings: Findings) -> Section | None:
+    """What made the run: enough to make it again."""
+    record = findings.run.provenance
+    if record is None:
+        return None
+    return _section(
+        "provenance", "How to make it again", "provenance.html.jinja",
+        record=record, command=shlex.join(record.command),
+        settings=json.dumps(dict(record.settings), indent=2, ensure_ascii=False),
+        directory=findings.run.directory.resolve().name,
+    )  # fmt: skip
+
+
+SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
+    verdict_section,
+    recipe_section,
+    skills_section,
+    search_section,
+    training_section,
+    provenance_section,
+)
+
+
+def _section(anchor: str, title: str, template: str, **values: object) -> Section:
+    return Section(anchor, title, render(template, **values))
+
+
+def render(template: str, **values: object) -> Markup:
+    """A template of this room, filled; every value is escaped that is not `Markup`."""
+    return Markup(_environment().get_template(template).render(**values))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("percent", "change", "probability", "spaced"):
+        environment.filters[name] = getattr(wording, name)
+    for name in ("ends", "change_ends", "direction"):
+        environment.globals[name] = getattr(wording, name)
+    environment.filters["model"] = model_label
+    return environment
+
+
+def _row(rows: pd.DataFrame, model: str, skill: str) -> dict[str, Any] | None:
+    found = rows[(rows["model"] == model) & (rows["skill"] == skill)]
+    return None if found.empty else {str(k): v for k, v in found.iloc[0].items()}
+
+
+def _pair_cells(summary: pd.DataFrame, item_set: str, skills: list[str]) -> list[Any]:
+    rows = summary[summary["item_set"] == item_set]
+    return [(_row(rows, VLM, skill), _row(rows, MERGED, skill)) for skill in skills]
+
+
+def _models_table(
+    summary: pd.DataFrame, item_set: str, skills: list[str]
+) -> list[tuple[str, list[dict[str, Any] | None]]]:
+    """(model's label, its row for each skill) in listing order."""
+    rows = summary[summary["item_set"] == item_set]
+    models = dict.fromkeys(rows["model"])
+    return [(_label(rows, m), [_row(rows, m, skill) for skill in skills]) for m in models]
+
+
+def _label(rows: pd.DataFrame, model: str) -> str:
+    if model != RANDOM_LAYERS:
+        return model_label(model)
+    draws = rows.loc[rows["model"] == model, "n_draws"].max()
+    return f"{model_label(model)}, mean of {draws} draws"
+
+
+def _category_rows(categories: pd.DataFrame) -> list[dict[str, Any]]:
+    """One entry a category: its skill, and its row under both models."""
+    return [
+        {"skill": SKILL_MARKS[str(skill)].label, "category": category,
+         "vlm": _row(rows, VLM, str(skill)), "merged": _row(rows, MERGED, str(skill))}
+        for (skill, category), rows in categories.groupby(["skill", "category"], sort=False)
+    ]  # fmt: skip
