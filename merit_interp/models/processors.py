@@ -1,8 +1,9 @@
 """A family's own processor: chat template, token expansion and pixels of a video.
 
     processor = video_processor_for(vlm.directory, vlm.family)
-    text = processor.prompt("What happens next?")
-    inputs = processor.inputs(text, frames, clip)     # input_ids, pixel_values_videos, ...
+    seen = processor.see(frames, clip)
+    (ids,) = token_ids(processor.tokenizer, [processor.prompt("What happens next?")])
+    ids, token_inputs = processor.expanded(ids, seen)     # with seen.inputs: pixels, ...
 
 transformers' video processors need torchvision. Where it imports, the family's own is used;
 elsewhere the same class gets a video processor on Pillow, for the families in
@@ -24,7 +25,7 @@ import torch
 import transformers
 from PIL import Image
 from torch import Tensor
-from transformers import BatchFeature, ProcessorMixin
+from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.models.auto import processing_auto
 from transformers.utils import import_utils
 from transformers.video_processing_utils import VideoProcessorMixin
@@ -32,7 +33,7 @@ from transformers.video_utils import VideoMetadata
 
 from merit_interp.errors import CheckpointError
 from merit_interp.models.families import Family
-from merit_interp.models.tokenizers import load_tokenizer
+from merit_interp.models.tokenizers import adds_special_tokens, load_tokenizer, token_ids
 from merit_interp.tensor_shapes import Frames, Pixels
 
 Route = Literal["torchvision", "pil"]
@@ -51,36 +52,59 @@ class Clip:
 
 
 @dataclass(frozen=True, eq=False)
+class SeenVideo:
+    """What a processor makes of a video, whatever is asked about it."""
+
+    tokens: tuple[int, ...]
+    """What stands in a prompt for its one placeholder."""
+    token_inputs: Mapping[str, tuple[int, ...]]
+    """What else the forward takes for each of these tokens; zero for all others of the prompt."""
+    inputs: Mapping[str, Tensor]
+    """What the forward takes of the video itself, a batch of one: pixels, grid, ..."""
+
+
+@dataclass(frozen=True, eq=False)
 class VideoProcessor:
-    """A family's processor for one video and one question at a time."""
+    """A family's processor for prompts with one video."""
 
     processor: ProcessorMixin
     route: Route
     """Which code makes the pixels: `torchvision` (the family's own) or `pil`."""
 
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The processor's tokenizer."""
+        tokenizer: PreTrainedTokenizerBase = self.processor.tokenizer
+        return tokenizer
+
+    @property
+    def placeholder(self) -> str:
+        """What the chat template writes for a video."""
+        return str(getattr(self.processor, "video_token"))  # noqa: B009  (not in the base class)
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """All texts that stand for an image or a video: a question must not hold them."""
+        return tuple(self.processor.all_special_multimodal_tokens)
+
     def prompt(self, question: str) -> str:
         """The chat template around one video and one question, up to where the answer begins."""
         content = [{"type": "video"}, {"type": "text", "text": question}]
         conversation: Any = [{"role": "user", "content": content}]
-        prompt: str = self.processor.apply_chat_template(
-            conversation, tokenize=False, add_generation_prompt=True
+        return str(
+            self.processor.apply_chat_template(
+                conversation, tokenize=False, add_generation_prompt=True
+            )
         )
-        return prompt
 
-    def token_ids(self, text: str) -> list[int]:
-        """Tokens of a prompt whose video placeholder is not expanded."""
-        tokenizer = self.processor.tokenizer
-        added = adds_special_tokens(tokenizer, text)
-        return list(tokenizer(text, add_special_tokens=added)["input_ids"])
-
-    def inputs(self, text: str, frames: Frames, clip: Clip) -> dict[str, Tensor]:
-        """A prompt with its video's placeholder expanded, and the pixels; a batch of one.
+    def see(self, frames: Frames, clip: Clip) -> SeenVideo:
+        """Make pixels of frames, and find out what a prompt's placeholder becomes.
 
         Args:
-            text: As `prompt` returns it.
             frames: Decoded RGB frames.
             clip: Where they come from. Without it processors guess 24 frames per second.
         """
+        text = self.prompt("?")
         metadata = VideoMetadata(
             total_num_frames=clip.n_source_frames,
             fps=clip.fps,
@@ -94,15 +118,38 @@ class VideoProcessor:
             videos=[frames],
             video_metadata=[metadata],
             do_sample_frames=False,
-            add_special_tokens=adds_special_tokens(self.processor.tokenizer, text),
+            add_special_tokens=adds_special_tokens(self.tokenizer, text),
             return_tensors="pt",
         )
-        return {name: value for name, value in features.items() if isinstance(value, Tensor)}
+        inputs = {name: value for name, value in features.items() if isinstance(value, Tensor)}
+        ids = inputs.pop("input_ids")[0].tolist()
+        inputs.pop("attention_mask", None)
+        (plain,) = token_ids(self.tokenizer, [text])
+        start = self._place(plain)
+        end = len(ids) - (len(plain) - start - 1)
+        aligned = [name for name, value in inputs.items() if value.shape[1:] == (len(ids),)]
+        seen = SeenVideo(
+            tokens=tuple(ids[start:end]),
+            token_inputs={name: tuple(inputs.pop(name)[0, start:end].tolist()) for name in aligned},
+            inputs=inputs,
+        )
+        assert self.expanded(plain, seen)[0] == ids, "the processor changed more than the video"
+        return seen
 
+    def _place(self, ids: Sequence[int]) -> int:
+        placeholder_id: Any = self.tokenizer.convert_tokens_to_ids(self.placeholder)
+        return list(ids).index(placeholder_id)
 
-def adds_special_tokens(tokenizer: Any, text: str) -> bool:
-    """Whether the tokenizer is to add its own special tokens: not where the template wrote them."""
-    return tokenizer.bos_token is None or not text.startswith(tokenizer.bos_token)
+    def expanded(
+        self, ids: Sequence[int], seen: SeenVideo
+    ) -> tuple[list[int], dict[str, list[int]]]:
+        """A prompt's tokens with a video in place of its placeholder, and the token inputs."""
+        place = self._place(ids)
+        before, after = [0] * place, [0] * (len(ids) - place - 1)
+        token_inputs = {
+            name: [*before, *values, *after] for name, values in seen.token_inputs.items()
+        }
+        return [*ids[:place], *seen.tokens, *ids[place + 1 :]], token_inputs
 
 
 def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
@@ -128,7 +175,7 @@ def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
         raise CheckpointError(
             f"{directory} has no chat template", valid="chat_template.jinja beside the weights"
         )
-    n_videos = found.prompt("?").count(getattr(found.processor, "video_token"))  # noqa: B009
+    n_videos = found.prompt("?").count(found.placeholder)
     if n_videos != 1:
         raise CheckpointError(
             f"{directory}: its chat template makes {n_videos} placeholders of one video", valid="1"

@@ -11,6 +11,7 @@ This file must not know models.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,15 @@ def _declared_class(directory: Path) -> str | None:
         return None
     declared = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class")
     return declared if isinstance(declared, str) else None
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Tokens of each text; the texts are one prompt with different endings."""
+    added = adds_special_tokens(tokenizer, texts[0])
+    ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=added)["input_ids"]
+    return ids
+
+
+def adds_special_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
+    """Whether the tokenizer is to add its own special tokens: not where the template wrote them."""
+    return tokenizer.bos_token is None or not text.startswith(tokenizer.bos_token)

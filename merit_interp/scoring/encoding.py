@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import dataclasses
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from merit_interp.benchmarks.items import Item
 from merit_interp.benchmarks.videos import Video
 from merit_interp.errors import CheckpointError, ItemError
 from merit_interp.models.loading import LoadedModel
-from merit_interp.models.processors import Clip, VideoProcessor, adds_special_tokens
+from merit_interp.models.processors import Clip, SeenVideo, VideoProcessor
+from merit_interp.models.tokenizers import token_ids
 from merit_interp.recipe import Scoring
 from merit_interp.scoring.frame_tokens import FrameTokenMap, map_frames
 from merit_interp.tensor_shapes import PromptIds
@@ -73,35 +75,51 @@ def letters(item: Item) -> tuple[str, ...]:
     return tuple(string.ascii_uppercase[: len(item.options)])
 
 
+def see_video(processor: VideoProcessor, video: Video) -> SeenVideo:
+    """What the family's processor makes of a video, for `encode_item`."""
+    clip = Clip(video.indices, video.fps, video.n_source_frames, video.duration_s)
+    return processor.see(video.frames, clip)
+
+
 def encode_item(
-    vlm: LoadedModel, processor: VideoProcessor, item: Item, video: Video, scoring: Scoring
+    vlm: LoadedModel,
+    processor: VideoProcessor,
+    item: Item,
+    video: Video,
+    scoring: Scoring,
+    seen: SeenVideo | None = None,
 ) -> EncodedItem:
     """An item on its video, as the family's own processor and chat template write it.
+
+    Args:
+        vlm: Whose prompt it is.
+        processor: That of the VLM.
+        item: The item.
+        video: Its frames.
+        scoring: How it is asked.
+        seen: What `see_video` made of the video, where several items ask about it.
 
     Raises:
         ItemError: Its text cannot be asked or answered.
         CheckpointError: Letters are not distinct single tokens, or tokens and frames disagree.
     """
     question = question_text(item, scoring)
-    for placeholder in processor.processor.all_special_multimodal_tokens:
+    for placeholder in processor.placeholders:
         if placeholder in question:
             raise ItemError(f"the text holds the placeholder {placeholder!r}")
     prompt = processor.prompt(question)
-    clip = Clip(video.indices, video.fps, video.n_source_frames, video.duration_s)
-    inputs = processor.inputs(prompt, video.frames, clip)
-    ids = inputs.pop("input_ids")[0]
-    inputs.pop("attention_mask", None)
+    prompt_ids, option_ids = _tokens(processor.tokenizer, prompt, item, scoring, vlm.source)
+    seen = seen or see_video(processor, video)
+    ids, token_inputs = processor.expanded(prompt_ids, seen)
     visual_id = getattr(vlm.model.config, vlm.family.video_token_id)
-    visual = torch.nonzero(ids == visual_id).flatten().tolist()
-    merged, option_ids = _answers(processor.token_ids, prompt, item, scoring, vlm.source)
-    kept = len(ids) - merged
+    visual = [position for position, token in enumerate(ids) if token == visual_id]
     return EncodedItem(
         item=item,
-        input_ids=ids[:kept],
+        input_ids=torch.tensor(ids),
         option_ids=option_ids,
-        vision_inputs={name: inputs.pop(name) for name in vlm.family.video_inputs},
-        token_inputs={name: value[0, :kept] for name, value in inputs.items()},
-        frame_tokens=map_frames(visual, video.spans_s, vlm.family, n_prompt=kept),
+        vision_inputs={name: seen.inputs[name] for name in vlm.family.video_inputs},
+        token_inputs={name: torch.tensor(values) for name, values in token_inputs.items()},
+        frame_tokens=map_frames(visual, video.spans_s, vlm.family, n_prompt=len(ids)),
     )
 
 
@@ -114,25 +132,19 @@ def encode_transcript(model: LoadedModel, item: Item, scoring: Scoring) -> Encod
     """
     if item.transcript is None:
         raise ItemError("there is no transcript")
-    tokenizer = model.tokenizer
     text = f"{item.transcript}\n{question_text(item, scoring)}"
     prompt = f"{text}\n"
-    if tokenizer.chat_template:
+    if model.tokenizer.chat_template:
+        conversation = [{"role": "user", "content": text}]
         prompt = str(
-            tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+            model.tokenizer.apply_chat_template(
+                conversation, tokenize=False, add_generation_prompt=True
             )
         )
-
-    def token_ids(text: str) -> list[int]:
-        added = adds_special_tokens(tokenizer, text)
-        return list(tokenizer(text, add_special_tokens=added)["input_ids"])
-
-    merged, option_ids = _answers(token_ids, prompt, item, scoring, model.source)
-    ids = token_ids(prompt)
+    ids, option_ids = _tokens(model.tokenizer, prompt, item, scoring, model.source)
     return EncodedItem(
         item=item,
-        input_ids=torch.tensor(ids[: len(ids) - merged]),
+        input_ids=torch.tensor(ids),
         option_ids=option_ids,
         vision_inputs={},
         token_inputs={},
@@ -140,17 +152,16 @@ def encode_transcript(model: LoadedModel, item: Item, scoring: Scoring) -> Encod
     )
 
 
-def _answers(
-    token_ids: Callable[[str], list[int]], prompt: str, item: Item, scoring: Scoring, source: str
-) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """How many of the prompt's last tokens belong to the answers, and the answers' tokens.
+def _tokens(
+    tokenizer: PreTrainedTokenizerBase, prompt: str, item: Item, scoring: Scoring, source: str
+) -> tuple[list[int], tuple[tuple[int, ...], ...]]:
+    """Tokens of the prompt, and of each answer right after it.
 
     A tokenizer may merge the prompt's end with an answer's beginning. All answers then start at
     the first token that any of them changes, so that each is scored after the same tokens.
     """
     answers = letters(item) if scoring.answers == "letter" else item.options
-    alone = token_ids(prompt)
-    together = [token_ids(prompt + answer) for answer in answers]
+    alone, *together = token_ids(tokenizer, [prompt, *(prompt + answer for answer in answers)])
     shared = min(_n_shared(alone, ids) for ids in together)
     option_ids = tuple(tuple(ids[shared:]) for ids in together)
     for answer, ids in zip(answers, option_ids, strict=True):
@@ -164,7 +175,7 @@ def _answers(
             + ", ".join(f"{a} is {list(ids)}" for a, ids in zip(answers, option_ids, strict=True)),
             valid="answers as option_text",
         )
-    return len(alone) - shared, option_ids
+    return alone[:shared], option_ids
 
 
 def _n_shared(first: Sequence[int], second: Sequence[int]) -> int:

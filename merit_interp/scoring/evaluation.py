@@ -29,7 +29,7 @@ from merit_interp.models.processors import VideoProcessor, video_processor_for
 from merit_interp.recipe import Scoring
 from merit_interp.records import ItemScore
 from merit_interp.scoring.batches import Batch, option_log_probs, plan_batches
-from merit_interp.scoring.encoding import EncodedItem, encode_item, encode_transcript
+from merit_interp.scoring.encoding import EncodedItem, encode_item, encode_transcript, see_video
 from merit_interp.scoring.visual_cache import (
     VisualCache,
     check_feature_count,
@@ -108,38 +108,61 @@ class Evaluation:
         return self._processor.route if self._processor else ""
 
     def _prepare(self, progress: Progress | None) -> None:
+        def read(item: Item) -> EncodedItem:
+            return encode_transcript(self.model, item, self.scoring)
+
         clips: dict[tuple[object, ...], list[int]] = {}
         for index, item in enumerate(self.items):
             clip = (item.video, item.start_s, item.end_s, item.fps)
-            clips.setdefault(clip if self._processor else (index,), []).append(index)
+            clips.setdefault(clip, []).append(index)
         done = 0
         for indices in clips.values():
-            self._prepare_clip(indices)
+            if self._processor is None:
+                self._encode(
+                    indices, lambda item: encode_transcript(self.model, item, self.scoring)
+                )
+            else:
+                self._prepare_clip(self._processor, indices)
             done += len(indices)
             if progress is not None:
                 progress(done, len(self.items))
 
-    def _prepare_clip(self, indices: Sequence[int]) -> None:
-        """Encode the items that ask about one clip; it is decoded once."""
+    def _encode(self, indices: Sequence[int], encode: Callable[[Item], EncodedItem]) -> None:
+        for index in indices:
+            try:
+                self.encoded[index] = encode(self.items[index])
+            except ItemError as error:
+                self.failures[index] = str(error)
+
+    def _prepare_clip(self, processor: VideoProcessor, indices: Sequence[int]) -> None:
+        """Encode the items that ask about one clip; it is decoded and seen once."""
         try:
-            video = self._decoded(self.items[indices[0]]) if self._processor else None
+            video = self._decoded(self.items[indices[0]])
         except VideoError as error:
             self.failures.update(dict.fromkeys(indices, str(error)))
             return
-        for index in indices:
-            try:
-                encoded = self._encoded(self.items[index], video)
-            except ItemError as error:
-                self.failures[index] = str(error)
-                continue
-            if encoded.frame_tokens is not None:
-                key = features_key(self.model, encoded.vision_inputs)
-                if key not in self._cache:
-                    features = visual_features(self.model, encoded.vision_inputs)
-                    check_feature_count(features, encoded.frame_tokens.n_tokens, self.model.source)
-                    self._cache.put(key, features)
-                self._keys[index] = key
-            self.encoded[index] = encoded.without(self.model.family.video_inputs[:1])
+        seen = see_video(processor, video)
+        self._encode(
+            indices,
+            lambda item: encode_item(self.model, processor, item, video, self.scoring, seen),
+        )
+        encoded = [index for index in indices if index in self.encoded]
+        if not encoded:
+            return
+        key = self._cached_features(self.encoded[encoded[0]])
+        for index in encoded:
+            self._keys[index] = key
+            self.encoded[index] = self.encoded[index].without(self.model.family.video_inputs[:1])
+
+    def _cached_features(self, encoded: EncodedItem) -> str:
+        """Key of the visual features of an item, which are in the cache then."""
+        key = features_key(self.model, encoded.vision_inputs)
+        if key not in self._cache:
+            assert encoded.frame_tokens is not None  # it has vision inputs
+            features = visual_features(self.model, encoded.vision_inputs)
+            check_feature_count(features, encoded.frame_tokens.n_tokens, self.model.source)
+            self._cache.put(key, features)
+        return key
 
     def _decoded(self, item: Item) -> Video:
         return decode_video(
@@ -149,11 +172,6 @@ class Evaluation:
             end_s=item.end_s,
             fps=item.fps,
         )
-
-    def _encoded(self, item: Item, video: Video | None) -> EncodedItem:
-        if self._processor is None or video is None:
-            return encode_transcript(self.model, item, self.scoring)
-        return encode_item(self.model, self._processor, item, video, self.scoring)
 
     def _refuse_failures(self, max_failed: float) -> None:
         if len(self.failures) <= max_failed * len(self.items):
@@ -216,11 +234,16 @@ class Evaluation:
         Decodes the batch's videos again. Rows of one batch must have pixels of one shape, or be
         of a family that packs them.
         """
-        encoded = {
-            index: self._encoded(self.items[index], self._decoded(self.items[index]))
-            for index in batch.items
-        }
-        return self._text_inputs(batch) | self._vision_inputs([encoded[i] for i in batch.row_items])
+        inputs = self._text_inputs(batch)
+        if self._processor is None:
+            return inputs
+        encoded = {}
+        for index in batch.items:
+            item = self.items[index]
+            encoded[index] = encode_item(
+                self.model, self._processor, item, self._decoded(item), self.scoring
+            )
+        return inputs | self._vision_inputs([encoded[index] for index in batch.row_items])
 
     def _text_inputs(self, batch: Batch) -> dict[str, Any]:
         return {

@@ -12,7 +12,8 @@ from PIL import Image
 from merit_interp.benchmarks.videos import decode_video
 from merit_interp.errors import CheckpointError
 from merit_interp.models.families import BACKBONE_FAMILIES, VLM_FAMILIES
-from merit_interp.models.processors import Clip, VideoProcessor, video_processor_for
+from merit_interp.models.processors import Clip, SeenVideo, VideoProcessor, video_processor_for
+from merit_interp.models.tokenizers import token_ids
 from tests.tiny_models import IMAGE_SIZE, TOKENS_PER_FRAME, tiny_vlm
 from tests.videos_on_disk import frames_of_levels, shared_video
 
@@ -41,20 +42,39 @@ def test_a_prompt_is_the_families_own_template(processor: VideoProcessor) -> Non
 
 
 def test_the_placeholder_grows_to_the_videos_tokens(processor: VideoProcessor) -> None:
-    prompt = processor.prompt("What?")
-    inputs = processor.inputs(prompt, frames_of_levels(5, size=IMAGE_SIZE), clip_of(5))
+    seen = processor.see(frames_of_levels(5, size=IMAGE_SIZE), clip_of(5))
+    assert set(seen.tokens) == {processor.processor.video_token_id}
+    assert len(seen.tokens) == 5 * TOKENS_PER_FRAME + 1
+    assert seen.token_inputs == {}
+    assert seen.inputs["pixel_values_videos"].shape == (1, 5, 3, IMAGE_SIZE, IMAGE_SIZE)
+
+
+def test_a_prompt_expanded_here_is_the_one_that_the_processor_expands(
+    processor: VideoProcessor,
+) -> None:
+    frames = frames_of_levels(3, size=IMAGE_SIZE)
+    prompt = processor.prompt("Which shape comes right after the circle?")
+    (plain,) = token_ids(processor.tokenizer, [prompt])
+    ids, token_inputs = processor.expanded(plain, processor.see(frames, clip_of(3)))
+    own = processor.processor(
+        text=[prompt], videos=[frames], do_sample_frames=False, return_tensors="pt"
+    )
+    assert ids == own["input_ids"][0].tolist()
+    assert token_inputs == {}
+
+
+def test_token_inputs_are_the_videos_and_zero_elsewhere(processor: VideoProcessor) -> None:
+    seen = SeenVideo(tokens=(7, 8, 8), token_inputs={"types": (0, 2, 2)}, inputs={})
     placeholder = processor.processor.video_token_id
-    n_visual = int((inputs["input_ids"] == placeholder).sum())
-    assert n_visual == 5 * TOKENS_PER_FRAME + 1
-    others = [i for i in processor.token_ids(prompt) if i != placeholder]
-    assert inputs["input_ids"][inputs["input_ids"] != placeholder].tolist() == others
-    assert inputs["pixel_values_videos"].shape == (1, 5, 3, IMAGE_SIZE, IMAGE_SIZE)
+    ids, token_inputs = processor.expanded([1, placeholder, 2, 3], seen)
+    assert ids == [1, 7, 8, 8, 2, 3]
+    assert token_inputs == {"types": [0, 0, 2, 2, 0, 0]}
 
 
 def test_pixels_are_the_frames_resized_and_normalised(processor: VideoProcessor) -> None:
     video = decode_video(shared_video("nasa_13013.mp4"), max_frames=4)
     clip = Clip(video.indices, video.fps, video.n_source_frames, video.duration_s)
-    pixels = processor.inputs(processor.prompt("?"), video.frames, clip)["pixel_values_videos"][0]
+    pixels = processor.see(video.frames, clip).inputs["pixel_values_videos"][0]
     mean = np.array([0.48145466, 0.4578275, 0.40821073])
     std = np.array([0.26862954, 0.26130258, 0.27577711])
     for frame, made in zip(video.frames, pixels.numpy(), strict=True):
@@ -66,10 +86,8 @@ def test_pixels_are_the_frames_resized_and_normalised(processor: VideoProcessor)
 
 def test_frames_are_given_as_they_are_never_sampled_again(processor: VideoProcessor) -> None:
     frames = frames_of_levels(40, size=IMAGE_SIZE)
-    inputs = processor.inputs(
-        processor.prompt("?"), frames, Clip(tuple(range(0, 400, 10)), 30.0, 400, 13.3)
-    )
-    assert inputs["pixel_values_videos"].shape[1] == 40
+    seen = processor.see(frames, Clip(tuple(range(0, 400, 10)), 30.0, 400, 13.3))
+    assert seen.inputs["pixel_values_videos"].shape[1] == 40
 
 
 def changed(directory: Path, to: Path, name: str, **changes: Any) -> Path:
