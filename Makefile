@@ -18,7 +18,7 @@ check-slow: $(STAMP) chromium
 	$(BIN)/python -m pytest -m slow
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s
+	$(BIN)/python -m pytest tests -m benchmark -s
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

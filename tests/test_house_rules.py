@@ -37,7 +37,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 WITHOUT_TORCH = {"statistics", "tables", "plots", "report"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 MOST_FILE_LINES = 430
-MOST_FUNCTION_LINES = 66
+MOST_FUNCTION_LINES = 60
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
@@ -82,7 +82,8 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
     assert ast.get_docstring(tree), f"{path} has no docstring"
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            # the body alone: a verb's options are declarations, one a line
+            lines = (node.end_lineno or node.lineno) - node.body[0].lineno + 1
             documentation = ast.get_docstring(node, clean=False)
             lines -= documentation.count("\n") + 1 if documentation else 0
             assert lines <= MOST_FUNCTION_LINES, f"{path}: {node.name} has {lines} lines"
