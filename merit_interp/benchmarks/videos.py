@@ -171,13 +171,12 @@ def _open_decord(path: Path) -> _Source:
     try:
         reader = decord.VideoReader(str(path), ctx=decord.cpu(0))
         n_frames = len(reader)
-        if n_frames:
-            spans = reader.get_frame_timestamp(np.arange(n_frames)).astype(np.float64)
-            fps = float(reader.get_avg_fps())
+        spans = reader.get_frame_timestamp(np.arange(n_frames)).astype(np.float64)
+        fps = float(reader.get_avg_fps())
     except errors as error:
         raise VideoError(f"{path}: decord cannot open it: {_reason(error)}") from None
-    if not n_frames:
-        raise VideoError(f"{path}: the video has no frames")
+    if not (n_frames and fps > 0 and spans[-1, 1] > 0):
+        raise VideoError(f"{path}: the video has no frames, or they have no times")
 
     def read(indices: Sequence[int]) -> Frames:
         try:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
 from merit_interp.cli.options import JsonOption
 
@@ -36,7 +38,12 @@ def check(
     """Every video opens, every answer fits, every span lies inside; lists every fault."""
     from merit_interp.benchmarks.item_checks import check_items
 
-    found = check_items(path)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("opening videos", total=None)
+        found = check_items(
+            path, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
     if json:
         print(dumps(found.to_row(), indent=2, ensure_ascii=False))
     else:

@@ -108,9 +108,6 @@ class Evaluation:
         return self._processor.route if self._processor else ""
 
     def _prepare(self, progress: Progress | None) -> None:
-        def read(item: Item) -> EncodedItem:
-            return encode_transcript(self.model, item, self.scoring)
-
         clips: dict[tuple[object, ...], list[int]] = {}
         for index, item in enumerate(self.items):
             clip = (item.video, item.start_s, item.end_s, item.fps)
@@ -118,9 +115,7 @@ class Evaluation:
         done = 0
         for indices in clips.values():
             if self._processor is None:
-                self._encode(
-                    indices, lambda item: encode_transcript(self.model, item, self.scoring)
-                )
+                self._encode(indices, self._read)
             else:
                 self._prepare_clip(self._processor, indices)
             done += len(indices)
@@ -133,6 +128,9 @@ class Evaluation:
                 self.encoded[index] = encode(self.items[index])
             except ItemError as error:
                 self.failures[index] = str(error)
+
+    def _read(self, item: Item) -> EncodedItem:
+        return encode_transcript(self.model, item, self.scoring)
 
     def _prepare_clip(self, processor: VideoProcessor, indices: Sequence[int]) -> None:
         """Encode the items that ask about one clip; it is decoded and seen once."""
@@ -196,9 +194,8 @@ class Evaluation:
     def _pad_id(self) -> int:
         """Padding is never attended to, but it must not look like a video to the forward."""
         tokenizer, family = self.model.tokenizer, self.model.family
-        visual = (
-            getattr(self.model.model.config, family.video_token_id) if self._processor else None
-        )
+        config = self.model.model.config
+        visual = getattr(config, family.video_token_id) if self._processor else None
         candidates = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0, 1)
         return next(int(token) for token in candidates if token is not None and token != visual)
 
@@ -215,16 +212,13 @@ class Evaluation:
         if batch in self._inputs:
             return dict(self._inputs[batch])
         inputs = self._text_inputs(batch)
-        if self._processor is not None:
-            rows = [self._cache.get(self._keys[index]) for index in batch.row_items]
-            inputs |= self._vision_inputs([self.encoded[index] for index in batch.row_items])
-            inputs["mm_encoder_outputs"] = encoder_outputs(self.model, rows)
-            # the join of many small tensors is kept where there is room: it costs more than a
-            # small model's forward
-            keep = batch in self.batches and self._cache.reserve(sum(map(n_bytes, rows)))
-        else:
-            keep = True
-        if keep:
+        if self._processor is None:
+            return inputs
+        features = [self._cache.get(self._keys[index]) for index in batch.row_items]
+        inputs |= self._vision_inputs([self.encoded[index] for index in batch.row_items])
+        inputs["mm_encoder_outputs"] = encoder_outputs(self.model, features)
+        # joining hundreds of small tensors takes as long as a small model's forward
+        if batch in self.batches and self._cache.reserve(sum(map(n_bytes, features))):
             self._inputs[batch] = inputs
         return dict(inputs)
 
