@@ -12,7 +12,15 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 @contextlib.contextmanager
@@ -30,5 +38,27 @@ def blocks_progress() -> Iterator[Callable[[str, str], None]]:
             nonlocal count
             count += 1
             bar.update(task, description=f"{count} models scored; last: {model} on {item_set}")
+
+        yield done
+
+
+@contextlib.contextmanager
+def sweep_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each model that is swept, with the time left."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        tasks = {"": bar.add_task("preparing items", total=None)}
+
+        def done(model: str, count: int, total: int) -> None:
+            if model not in tasks:
+                if "" in tasks:
+                    bar.remove_task(tasks.pop(""))
+                tasks[model] = bar.add_task(f"masking {model}", total=total)
+            bar.update(tasks[model], completed=count)
 
         yield done

@@ -31,15 +31,17 @@ from merit_interp.recipe import Recipe, write_recipe
 from merit_interp.record_files import (
     FINISHED_MARKER,
     JsonlAppender,
+    check_run_directory,
+    open_run_directory,
     read_jsonl,
     write_json,
     write_whole,
 )
-from merit_interp.records import MaskedScores, MaskPlan
+from merit_interp.records import MaskedScores, MaskPlan, Provenance
 from merit_interp.scoring.evaluation import Evaluation
 
 VLM, MERGED, BACKBONE = "vlm", "merged", "backbone_transcripts"
-MASKS, SWEEP, SCORES = "masks.jsonl", "sweep.json", "scores.jsonl"
+RUN, SWEEP, MASKS, SCORES = "run.json", "sweep.json", "masks.jsonl", "scores.jsonl"
 
 Progress = Callable[[str, int, int], None]
 """Told which model is masked, how many of its batches and sets are done, and of how many."""
@@ -53,26 +55,31 @@ def mask_recipe(
     *,
     placement: Placement | None = None,
     reference: ItemSet | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Mask every set of layers in VLM, merged model and backbone; resumes after the last batch.
 
     The backbone is masked on the items that have a transcript. What says nothing is left out: the
     merged model where the recipe merges nothing, `revert` on the VLM, visual tokens of transcripts,
-    `revert` and `swap` on the backbone.
+    `revert` and `swap` on the backbone. The run's directory is touched only after every input has
+    been read.
 
     Args:
         recipe: The recipe, whose layers are held against the others.
         chosen: The items.
         settings: Mode, tokens, sets and seeds.
-        run: The run's directory, opened by the caller.
+        run: The run's directory.
         placement: Device and type; the CPU in float32 where not given.
         reference: Items that `mean` averages over; the masked items themselves where not given.
+        resume: Go on with the sweep in `run`; a finished one is left as it is.
+        overwrite: Delete the earlier run in `run`.
         progress: Called after each batch and set.
 
     Raises:
         SettingError: A mode, layer or head that these models do not have.
-        RunError: The directory holds a sweep of other settings.
+        RunError: The directory is in use, or holds a sweep of other settings.
         VideoError: More items than `max_failed` cannot be decoded.
     """
     placement = placement or Placement()
@@ -81,14 +88,26 @@ def mask_recipe(
             f"the recipe merges nothing, so there is nothing to {settings.mode}",
             valid="--mode zero, mean or resample",
         )
+    check_run_directory(run, resume=resume, overwrite=overwrite)
+    item_sets = (chosen, chosen if reference is None else reference)
+    record = _record(recipe, item_sets, settings, placement)
+    begun = resume and (run / RUN).exists()
+    if begun:
+        refuse_other(json.loads((run / RUN).read_text()), record, run)
+        if (run / FINISHED_MARKER).exists():
+            return
     vlm, backbone = models_of(recipe, placement)
     plan = _plan(recipe, vlm, settings)
-    item_sets = (chosen, chosen if reference is None else reference)
     models = [
         *_vlm_models(recipe, vlm, backbone, item_sets, settings),
         *_backbone_models(recipe, item_sets, settings, placement),
     ]
-    _describe(run, recipe, plan, item_sets, settings, placement, models[0].evaluation)
+    open_run_directory(run, resume=resume, overwrite=overwrite)
+    if not begun:
+        write_recipe(recipe, run / "recipe.json")
+        write_json(run / SWEEP, plan.to_row())
+        route = models[0].evaluation.processor_route
+        write_json(run / RUN, dataclasses.replace(record, processor=route).to_row())
     records = [MaskedScores.from_row(row) for row in read_jsonl(run / MASKS)]
     done = {key_of(record.model, record, record.batch) for record in records}
     with JsonlAppender(run / MASKS) as masks:
@@ -182,41 +201,25 @@ def _evaluations(
     return prepared[item_sets[0]], prepared[item_sets[1]]
 
 
-def _describe(
-    run: Path,
+def _record(
     recipe: Recipe,
-    plan: MaskPlan,
     item_sets: tuple[ItemSet, ItemSet],
     settings: MaskSettings,
     placement: Placement,
-    evaluation: Evaluation,
-) -> None:
-    """Write run.json, recipe.json and sweep.json, or check that they are those of this sweep."""
-    described: dict[str, Any] = {
-        "masking": settings.to_json(),
-        "recipe": recipe.merge_hash,
-        "layers": list(plan.chosen),
-        "n_items": len(evaluation.items),
-    }
+) -> Provenance:
+    """What makes this sweep, as far as it is known before a model is loaded."""
+    described: dict[str, Any] = {"masking": settings.to_json(), "recipe": recipe.merge_hash}
     fingerprints = {"vlm": recipe.vlm.fingerprint, "backbone": recipe.backbone.fingerprint}
-    for role, chosen in zip(("items", "reference"), item_sets, strict=True):
-        described[role] = {**dataclasses.asdict(chosen), "path": str(chosen.path)}
-        fingerprints[role] = items_digest(chosen.path)
-    record = provenance(
+    for role, items in zip(("items", "reference"), item_sets, strict=True):
+        described[role] = {**dataclasses.asdict(items), "path": str(items.path)}
+        fingerprints[role] = items_digest(items.path)
+    return provenance(
         seed=settings.seed,
         device=placement.device,
         dtype=placement.dtype,
         fingerprints=fingerprints,
         settings=described,
-        processor=evaluation.processor_route,
     )
-    path = run / "run.json"
-    if path.exists():
-        refuse_other(json.loads(path.read_text()), record, run)
-        return
-    write_recipe(recipe, run / "recipe.json")
-    write_json(run / SWEEP, plan.to_row())
-    write_json(path, record.to_row())
 
 
 def _write_unmasked(run: Path, models: Sequence[MaskedModel]) -> None:

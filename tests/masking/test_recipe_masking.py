@@ -75,14 +75,14 @@ def test_a_cut_run_goes_on_to_the_same_bytes(
                 raise CutError
 
         with pytest.raises(CutError):
-            mask_recipe(recipe, item_set, SETTINGS, tmp_path, progress=progress)
+            mask_recipe(recipe, item_set, SETTINGS, tmp_path, resume=True, progress=progress)
 
     cut_at(7)
     with (tmp_path / "masks.jsonl").open("ab") as file:
         file.write(b'{"model":"merged","lay')
     cut_at(9)
     assert not (tmp_path / "finished.json").exists()
-    mask_recipe(recipe, item_set, SETTINGS, tmp_path)
+    mask_recipe(recipe, item_set, SETTINGS, tmp_path, resume=True)
     for name in ("masks.jsonl", "scores.jsonl", "sweep.json", "finished.json"):
         assert (tmp_path / name).read_bytes() == (run / name).read_bytes()
 
@@ -90,7 +90,9 @@ def test_a_cut_run_goes_on_to_the_same_bytes(
 def test_other_settings_are_refused(run: Path, recipe: Recipe, item_set: ItemSet) -> None:
     other = MaskSettings(scoring=Scoring(max_frames=4), batch_size=4, draws=2, mode="mean")
     with pytest.raises(RunError, match="other settings"):
-        mask_recipe(recipe, item_set, other, run)
+        mask_recipe(recipe, item_set, other, run, resume=True)
+    with pytest.raises(RunError, match="earlier run"):
+        mask_recipe(recipe, item_set, SETTINGS, run)
 
 
 def test_memory_for_states_changes_no_number(
@@ -100,7 +102,7 @@ def test_memory_for_states_changes_no_number(
     mask_recipe(recipe, item_set, settings, tmp_path)
     assert (tmp_path / "masks.jsonl").read_bytes() == (run / "masks.jsonl").read_bytes()
     # nor does it stop a run from going on
-    mask_recipe(recipe, item_set, settings, run)
+    mask_recipe(recipe, item_set, settings, run, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,189 @@
+"""The map of skills over depth before and after merging: which layers each skill needs.
+
+    figure = draw_depth(depth_profiles(layers, depth, chosen=(2, 4)))
+
+This file must not know how a centre of mass is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from merit_interp.plots.masking_layers import (
+    LayerCost,
+    interval_bars,
+    layer_axis,
+    layer_importance,
+    mark_layers,
+)
+from merit_interp.plots.style import GREY, INK, SKILL_MARKS, plain, styled
+from merit_interp.tables.masking_depth import BEFORE_AFTER, DepthMap, DepthNumber
+from merit_interp.tables.model_names import MERGED, VLM, in_listing_order, model_label
+
+PANEL_PIXELS = 250
+OFFSET = 0.09
+DASHES = {VLM: "dot", MERGED: "solid"}
+
+
+@dataclass(frozen=True)
+class DepthProfile:
+    """One skill in one model."""
+
+    model: str
+    skill: str
+    costs: tuple[LayerCost, ...]
+    """From the first layer to the last."""
+    centre: DepthNumber | None
+    """Centre of mass, a layer counted from 0."""
+    participation: DepthNumber | None
+    """How many layers carry it."""
+
+
+@dataclass(frozen=True)
+class DepthProfiles:
+    """Both skills, before and after."""
+
+    profiles: tuple[DepthProfile, ...]
+    correlations: tuple[DepthNumber, ...]
+    """Rank correlation of each skill's profiles before and after."""
+    chosen: tuple[int, ...]
+    n_layers: int
+
+    def describe(self) -> str:
+        """The figure in words."""
+        parts = [
+            f"{SKILL_MARKS[p.skill].label} in {model_label(p.model)}: centre of mass "
+            f"{number_text(p.centre)}, carried by {number_text(p.participation)} layers."
+            for p in self.profiles
+        ]
+        parts += [
+            f"{SKILL_MARKS[c.skill].label}: rank correlation before and after {number_text(c)}."
+            for c in self.correlations
+        ]
+        return " ".join(parts)
+
+
+def number_text(number: DepthNumber | None) -> str:
+    """A number with its interval."""
+    if number is None or number.estimate != number.estimate:
+        return "undefined (nothing is lost)"
+    if number.low != number.low:
+        return f"{number.estimate:.2f} (no interval)"
+    text = f"{number.estimate:.2f} ({number.low:.2f} to {number.high:.2f})"
+    return text.replace("-", "−")
+
+
+def depth_profiles(
+    layers: pd.DataFrame, depth: DepthMap, *, chosen: Sequence[int]
+) -> DepthProfiles:
+    """Profiles with their numbers, VLM and merged model (any model, where these were not masked).
+
+    Args:
+        layers: As `tables.masking_depth.layer_frame` returns it.
+        depth: As `tables.masking_depth.depth_map` returns it.
+        chosen: Layers to mark.
+    """
+    importance = layer_importance(layers, chosen=chosen)
+    profiles = [
+        DepthProfile(
+            model,
+            skill,
+            own,
+            depth.number(model, skill, "centre_of_mass"),
+            depth.number(model, skill, "participation_ratio"),
+        )
+        for model, costs in importance.panels
+        for skill in ("reasoning", "perception")
+        if (own := tuple(c for c in costs if c.skill == skill))
+    ]
+    models = {profile.model for profile in profiles}
+    kept = models & {VLM, MERGED} or models
+    correlations = tuple(
+        number
+        for skill in ("reasoning", "perception")
+        if (number := depth.number(BEFORE_AFTER, skill, "rank_correlation")) is not None
+    )
+    return DepthProfiles(
+        tuple(p for p in profiles if p.model in kept),
+        correlations,
+        tuple(chosen),
+        importance.n_layers,
+    )
+
+
+def draw_depth(data: DepthProfiles) -> go.Figure:
+    """Layer against cost, one panel a skill, one line a model; triangles mark centres of mass."""
+    skills = [s for s in SKILL_MARKS if any(p.skill == s for p in data.profiles)]
+    count = max(1, len(skills))
+    height = 120 + PANEL_PIXELS * count
+    figure = make_subplots(
+        rows=count, cols=1, shared_xaxes=True, vertical_spacing=50 / height,
+        subplot_titles=[_panel_title(data, skill) for skill in skills] or None,
+    )  # fmt: skip
+    figure.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left")
+    styled(figure, title="Where each skill lies over depth (nats of margin)", height=height)
+    for row, skill in enumerate(skills, start=1):
+        own = [p for p in data.profiles if p.skill == skill]
+        top = max(max(c.cost, c.high if c.high == c.high else c.cost) for p in own for c in p.costs)
+        for order, model in enumerate(in_listing_order(p.model for p in own)):
+            profile = next(p for p in own if p.model == model)
+            _draw_profile(figure, profile, OFFSET * (2 * order - len(own) + 1), row)
+            _draw_centre(figure, profile, top * (1.1 + 0.12 * order), row)
+        mark_layers(figure, data.chosen, row)
+        figure.update_yaxes(title_text="Cost (nats)", row=row, col=1)
+    layer_axis(figure, data.n_layers, row=count)
+    # the first panel's title stands between legend and panel
+    return figure.update_layout(margin_t=figure.layout.margin.t + 20)
+
+
+def _panel_title(data: DepthProfiles, skill: str) -> str:
+    label = f"<b>{SKILL_MARKS[skill].label}</b>"
+    found = next((c for c in data.correlations if c.skill == skill), None)
+    return label if found is None else f"{label}  rank correlation before and after {number_text(found)}"
+
+
+def _draw_profile(figure: go.Figure, profile: DepthProfile, shift: float, row: int) -> None:
+    colour = _colour(profile)
+    dash = DASHES.get(profile.model, "dash")
+    symbol = "circle-open" if profile.model == VLM else "circle"
+    name = {VLM: "Before (VLM)", MERGED: "After (merged)"}.get(
+        profile.model, model_label(profile.model)
+    )
+    figure.add_scatter(
+        x=[c.layer + shift for c in profile.costs], y=[c.cost for c in profile.costs],
+        mode="lines+markers", name=plain(name), legendgroup=profile.model, showlegend=row == 1,
+        line={"color": colour, "dash": dash, "width": 2},
+        marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
+        error_y=interval_bars(profile.costs, colour),
+        customdata=[(c.layer, c.low, c.high) for c in profile.costs],
+        hovertemplate=plain(name) + ", layer %{customdata[0]}: %{y:.3f} (%{customdata[1]:.3f} to "
+        "%{customdata[2]:.3f})<extra></extra>",
+        row=row, col=1,
+    )  # fmt: skip
+
+
+def _draw_centre(figure: go.Figure, profile: DepthProfile, level: float, row: int) -> None:
+    centre = profile.centre
+    if centre is None or centre.estimate != centre.estimate:
+        return
+    colour = _colour(profile)
+    ends = [centre.low, centre.high] if centre.low == centre.low else [centre.estimate] * 2
+    figure.add_scatter(
+        x=ends, y=[level] * 2, mode="lines", line={"color": colour, "width": 2},
+        legendgroup=profile.model, showlegend=False, hoverinfo="skip", row=row, col=1,
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[centre.estimate], y=[level], mode="markers",
+        marker={"symbol": "triangle-down", "size": 12, "color": colour},
+        legendgroup=profile.model, showlegend=False, row=row, col=1,
+        hovertemplate=f"centre of mass {number_text(centre)}<extra></extra>",
+    )  # fmt: skip
+
+
+def _colour(profile: DepthProfile) -> str:
+    return GREY if profile.model == VLM else SKILL_MARKS[profile.skill].colour

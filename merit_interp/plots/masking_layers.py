@@ -1,0 +1,172 @@
+"""What masking each layer alone costs reasoning and perception, with the recipe's layers marked.
+
+    figure = draw_layer_importance(layer_importance(layers, chosen=(2, 4)))
+
+This file must not know how layers were masked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from merit_interp.plots.style import FAINT, GREY, INK, SKILL_MARKS, plain, styled
+from merit_interp.tables.model_names import in_listing_order, model_label
+
+PANEL_PIXELS = 210
+OFFSET = 0.13
+"""Of the skills' points from the middle of their layer."""
+MOST_LABELLED_LAYERS = 16
+"""With more layers only every fourth one is labelled."""
+UNIT = "nats of margin"
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer, masked alone."""
+
+    layer: int
+    skill: str
+    cost: float
+    """Mean drop of the right option's margin, in nats."""
+    low: float
+    """End of the 95% interval over videos; NaN where undefined."""
+    high: float
+
+
+@dataclass(frozen=True)
+class LayerImportance:
+    """Every layer of every model."""
+
+    panels: tuple[tuple[str, tuple[LayerCost, ...]], ...]
+    """(model, its layers by skill) in listing order."""
+    chosen: tuple[int, ...]
+    """Layers that are marked."""
+    n_layers: int
+
+    def describe(self) -> str:
+        """The figure in words."""
+        sentences = []
+        for model, costs in self.panels:
+            for skill, mark in SKILL_MARKS.items():
+                own = [c for c in costs if c.skill == skill]
+                if own:
+                    top = max(own, key=lambda c: c.cost)
+                    sentences.append(
+                        f"{model_label(model)}: {mark.label} loses most, {top.cost:.2f} {UNIT}, "
+                        f"by masking layer {top.layer}."
+                    )
+        return " ".join(sentences) or "No layer was masked."
+
+
+def layer_importance(layers: pd.DataFrame, *, chosen: Sequence[int]) -> LayerImportance:
+    """Single layers out of a sweep's layer table.
+
+    Args:
+        layers: As `tables.masking_depth.layer_frame` returns it.
+        chosen: Layers to mark.
+    """
+    singles = single_layers(layers, "margin_nats")
+    singles = singles[singles["category"] == "all"]
+    panels = []
+    for model in in_listing_order(singles["model"]):
+        rows = singles[singles["model"] == model].sort_values(["skill", "layer"])
+        panels.append(
+            (
+                model,
+                tuple(
+                    LayerCost(
+                        int(r["layer"]), str(r["skill"]), float(r["cost"]), float(r["low"]),
+                        float(r["high"]),
+                    )
+                    for _, r in rows.iterrows()
+                ),
+            )
+        )  # fmt: skip
+    n_layers = int(singles["layer"].max()) + 1 if len(singles) else 0
+    return LayerImportance(tuple(panels), tuple(chosen), n_layers)
+
+
+def single_layers(layers: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    """The rows of layers masked alone, one outcome, with the layer's number as `layer`."""
+    is_single = layers["roles"].str.split().map(lambda roles: "single" in roles).astype(bool)
+    rows = layers[is_single & (layers["outcome"] == outcome)]
+    return rows.assign(layer=rows["layers"].astype("int64"))
+
+
+def draw_layer_importance(data: LayerImportance) -> go.Figure:
+    """Layer against cost, one panel a model; bands mark the chosen layers."""
+    count = max(1, len(data.panels))
+    height = 120 + PANEL_PIXELS * count
+    titles = [plain(model_label(model)) for model, _ in data.panels]
+    figure = make_subplots(
+        rows=count, cols=1, shared_xaxes=True, vertical_spacing=44 / height,
+        subplot_titles=titles if titles else None,
+    )  # fmt: skip
+    figure.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left")
+    styled(figure, title=f"Cost of masking each layer alone ({UNIT})", height=height)
+    for row, (_, costs) in enumerate(data.panels, start=1):
+        _draw_costs(figure, costs, row)
+        mark_layers(figure, data.chosen, row)
+        figure.update_yaxes(title_text="Cost (nats)", row=row, col=1)
+    if data.chosen:
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name="Recipe's layers", hoverinfo="skip",
+            marker={"color": FAINT, "symbol": "square", "size": 12},
+        )  # fmt: skip
+    layer_axis(figure, data.n_layers, row=count)
+    # the first panel's title stands between legend and panel
+    return figure.update_layout(margin_t=figure.layout.margin.t + 20)
+
+
+def _draw_costs(figure: go.Figure, costs: Sequence[LayerCost], row: int) -> None:
+    skills = [skill for skill in SKILL_MARKS if any(c.skill == skill for c in costs)]
+    for order, skill in enumerate(skills):
+        mark = SKILL_MARKS[skill]
+        own = [c for c in costs if c.skill == skill]
+        shift = OFFSET * (2 * order - len(skills) + 1)
+        figure.add_scatter(
+            x=[c.layer + shift for c in own], y=[c.cost for c in own],
+            mode="markers", name=mark.label, legendgroup=skill, showlegend=row == 1,
+            marker={"color": mark.colour, "symbol": mark.symbol, "size": 8,
+                    "line": {"width": 2, "color": mark.colour}},
+            error_y=interval_bars(own, mark.colour),
+            customdata=[(c.layer, c.low, c.high) for c in own],
+            hovertemplate="layer %{customdata[0]}: %{y:.3f} (%{customdata[1]:.3f} to "
+            "%{customdata[2]:.3f})<extra></extra>",
+            row=row, col=1,
+        )  # fmt: skip
+
+
+def mark_layers(figure: go.Figure, layers: Sequence[int], row: int) -> None:
+    """Bands behind some layers of a panel that is drawn already, and its line of no cost."""
+    for layer in layers:
+        figure.add_vrect(
+            x0=layer - 0.42, x1=layer + 0.42, row=row, col=1, layer="below",
+            fillcolor=FAINT, opacity=0.75, line_width=0,
+        )  # fmt: skip
+    figure.add_hline(y=0, row=row, col=1, layer="below", line={"color": GREY, "width": 1})
+
+
+def interval_bars(costs: Sequence[LayerCost], colour: str) -> dict[str, object]:
+    """Interval ends as distances; an undefined interval has none."""
+    above = [0.0 if math.isnan(c.high) else c.high - c.cost for c in costs]
+    below = [0.0 if math.isnan(c.low) else c.cost - c.low for c in costs]
+    return {
+        "type": "data", "symmetric": False, "array": above, "arrayminus": below,
+        "color": colour, "thickness": 1.6, "width": 3,
+    }  # fmt: skip
+
+
+def layer_axis(figure: go.Figure, n_layers: int, *, row: int, col: int = 1) -> None:
+    """The axis of layers below a panel, and the same range above it."""
+    step = 1 if n_layers <= MOST_LABELLED_LAYERS else 4
+    figure.update_xaxes(
+        range=[-0.6, n_layers - 0.4], tickmode="linear", tick0=0, dtick=step, showgrid=False
+    )
+    figure.update_xaxes(title_text="Masked text layer, counted from 0", row=row, col=col)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from merit_interp.plots.masking_categories import draw_layer_categories, layer_categories
+from merit_interp.plots.masking_depth import depth_profiles, draw_depth
+from merit_interp.plots.masking_layers import draw_layer_importance, layer_importance
+from merit_interp.plots.masking_sets import draw_set_distributions, histogram, set_distributions
+from merit_interp.tables.masking_tables import MaskingFindings, masking_findings
+from tests.synthetic_masking import write_sweep
+
+REASONING = (0.0, 3.0, 0.5, 2.0, 0.1, 0.0)
+PERCEPTION = (1.0, 0.2, 0.0, -0.5, 0.0, 0.3)
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> MaskingFindings:
+    directory: Path = tmp_path_factory.mktemp("sweep")
+    write_sweep(directory, reasoning=REASONING, perception=PERCEPTION, chosen=(1, 3), noise=0.1)
+    return masking_findings(directory)
+
+
+def test_layers(findings: MaskingFindings) -> None:
+    data = layer_importance(findings.layers, chosen=(1, 3))
+    assert [model for model, _ in data.panels] == ["vlm", "merged"]
+    costs = {(c.skill, c.layer): c for c in dict(data.panels)["merged"]}
+    for layer, cost in enumerate(REASONING):
+        found = costs["reasoning", layer]
+        assert found.cost == pytest.approx(cost, abs=0.1)
+        assert found.low < found.cost < found.high
+    figure = draw_layer_importance(data)
+    drawn = [trace for trace in figure.data if trace.name == "Reasoning (TR)"]
+    assert [list(trace.y) for trace in drawn] == [
+        [c.cost for c in costs if c.skill == "reasoning"] for _, costs in data.panels
+    ]
+    bands = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert [(band.x0 + band.x1) / 2 for band in bands] == pytest.approx([1, 3, 1, 3])
+    assert "Merged: Reasoning (TR) loses most" in data.describe()
+    assert "layer 1" in data.describe()
+
+
+def test_categories(findings: MaskingFindings) -> None:
+    data = layer_categories(findings.layers, model="merged", chosen=(1, 3))
+    assert data.rows == (
+        ("reasoning", "reasoning 0"), ("reasoning", "reasoning 1"),
+        ("perception", "perception 0"), ("perception", "perception 1"),
+    )  # fmt: skip
+    assert data.n_items == (24,) * 4
+    assert data.costs[0] == pytest.approx(REASONING, abs=0.1)
+    assert data.costs[3] == pytest.approx(PERCEPTION, abs=0.1)
+    figure = draw_layer_categories(data)
+    assert [tuple(row) for row in figure.data[0].z] == list(data.costs)
+    # as far below zero as above it, so that no cost is white
+    assert figure.data[0].zmin == -figure.data[0].zmax
+    assert "<b>3</b>" in figure.layout.xaxis.ticktext
+    empty = layer_categories(findings.layers, model="nobody", chosen=())
+    assert "no categories" in empty.describe()
+
+
+def test_sets(findings: MaskingFindings) -> None:
+    data = set_distributions(findings.run, findings.comparisons, model="merged")
+    assert [d.test for d in data.distributions] == ["reasoning", "perception", "interaction"]
+    reasoning, perception, interaction = data.distributions
+    assert reasoning.chosen == pytest.approx(5.0, abs=0.2)
+    assert (len(reasoning.others), reasoning.rank, data.exhaustive) == (14, 1, True)
+    assert interaction.chosen == pytest.approx(reasoning.chosen - perception.chosen)
+    assert max(reasoning.others) == pytest.approx(3.5, abs=0.2)
+    counts, edges = histogram(reasoning)
+    assert counts.sum() == 14
+    assert edges[0] < min(reasoning.others)
+    assert edges[-1] > reasoning.chosen
+    figure = draw_set_distributions(data)
+    lines = [trace.x[0] for trace in figure.data if trace.type == "scatter"]
+    assert lines == [d.chosen for d in data.distributions]
+    assert "all 14 other sets of 2 layers" in figure.layout.title.text
+
+
+def test_sets_that_all_cost_the_same() -> None:
+    from merit_interp.plots.masking_sets import SetDistribution
+
+    counts, edges = histogram(SetDistribution("reasoning", 1.0, (1.0,) * 5, 6, 1.0))
+    assert counts.sum() == 5
+    assert np.all(np.diff(edges) > 0)
+
+
+def test_depth(findings: MaskingFindings) -> None:
+    data = depth_profiles(findings.layers, findings.depth, chosen=(1, 3))
+    assert [(p.model, p.skill) for p in data.profiles] == [
+        ("vlm", "reasoning"), ("vlm", "perception"),
+        ("merged", "reasoning"), ("merged", "perception"),
+    ]  # fmt: skip
+    merged = data.profiles[2]
+    assert merged.centre is not None
+    wanted = sum(i * c for i, c in enumerate(REASONING)) / sum(REASONING)
+    assert merged.centre.estimate == pytest.approx(wanted, abs=0.15)
+    assert [c.skill for c in data.correlations] == ["reasoning", "perception"]
+    figure = draw_depth(data)
+    triangles = [t for t in figure.data if t.marker.symbol == "triangle-down"]
+    assert sorted(t.x[0] for t in triangles) == sorted(
+        p.centre.estimate for p in data.profiles if p.centre is not None
+    )
+    assert "centre of mass" in data.describe()
+
+
+def test_names_are_text_not_markup(tmp_path: Path) -> None:
+    write_sweep(tmp_path, reasoning=(1, 2), perception=(1, 2), chosen=(1,), skills=("reasoning",))
+    found = masking_findings(tmp_path)
+    layers = found.layers.replace({"category": {"reasoning 0": "<i>x</i>"}})
+    figure = draw_layer_categories(layer_categories(layers, model="merged", chosen=(1,)))
+    assert any("&lt;i&gt;" in label for label in figure.layout.yaxis.ticktext)
