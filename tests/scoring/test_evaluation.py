@@ -8,7 +8,7 @@ import torch
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
 from merit_interp.errors import ItemError, SettingError, VideoError
-from merit_interp.models.loading import LoadedModel, load_vlm
+from merit_interp.models.loading import LoadedModel, Placement, load_vlm
 from merit_interp.recipe import Scoring
 from merit_interp.scoring.batches import option_log_probs
 from merit_interp.scoring.evaluation import Evaluation
@@ -48,9 +48,11 @@ def test_scores_are_the_options_log_probabilities(
         assert (score.answer, score.group, score.status) == (item.answer, item.video, "ok")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_scores_with_and_without_the_cache_are_equal_bit_for_bit(
-    vlm: LoadedModel, item_file: ItemFile
+    pair: TinyPair, item_file: ItemFile, dtype: str
 ) -> None:
+    vlm = load_vlm(pair.vlm, placement=Placement(dtype=dtype))
     # several videos in one forward would go through the tower in another order of sums
     evaluation = Evaluation(vlm, item_file, item_file.items, LETTER, batch_size=1)
     assert len(evaluation.batches) == len(item_file.items)
