@@ -58,10 +58,10 @@ class TrainingSettings:
     """torch's threads; another number changes the order of sums, and so the last digits."""
     backbone_steps: int = 3600
     backbone_rate: float = 2e-3
-    tower_steps: int = 800
-    tower_rate: float = 1e-3
-    alignment_steps: int = 400
-    alignment_rate: float = 1e-3
+    tower_steps: int = 1500
+    tower_rate: float = 2e-3
+    alignment_steps: int = 300
+    alignment_rate: float = 5e-4
     adaptation_steps: int = 600
     adaptation_rate: float = 1e-3
     backbone_batch: int = 32
@@ -120,12 +120,16 @@ class PairTraining:
         seen = render_exam(self.exam, settings.seed)
         torch.manual_seed(settings.seed + 1)
         vlm = build_vlm(backbone)
-        eyes = [*vlm.model.vision_tower.parameters(), *vlm.model.multi_modal_projector.parameters()]
+        eyes = [
+            *vlm.model.vision_tower.parameters(),
+            *vlm.model.multi_modal_projector.parameters(),
+            vlm.model.image_newline,
+        ]
         self._stage("tower", vlm, eyes, tower_loss(vlm, bank, settings.seed, settings.batch), seen)
 
         common = (vlm, bank, self.codec, settings.seed, settings.batch)
         learnt = perception_loss(*common, stage="alignment", recitals=[DESCRIBE])
-        self._stage("alignment", vlm, [*eyes, vlm.model.image_newline], learnt, seen)
+        self._stage("alignment", vlm, eyes, learnt, seen)
 
         learnt = perception_loss(*common, stage="adaptation", recitals=[])
         self._stage("adaptation", vlm, list(vlm.parameters()), learnt, seen)
