@@ -6,6 +6,7 @@ what a table must find.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -134,11 +135,11 @@ def made_up_trials(recipe: Recipe, count: int = 30, seed: int = 0) -> list[Trial
         tr = 0.9 * (1 - math.exp(-2.5 * number / count)) + generator.normal(0, 0.22)
         tp = -0.25 * generator.random() * (1.2 - number / count) + generator.normal(0.02, 0.05)
         chosen = number == max(0, count - 6)
-        own = {str(layer): share for layer, share in recipe.layers.items()}
+        own = json.loads(recipe.to_json())["layers"]
         tr, tp = (1.35, 0.03) if chosen else (min(tr, 1.2), tp)
-        layers = {
-            str(i): round(float(generator.random()), 3) for i in range(N_LAYERS) if i % 3 != 1
-        }
+        shares = generator.random(N_LAYERS).round(3).tolist()
+        # a search tries the uniform merges first
+        layers = {str(i): share if number else 1.0 for i, share in enumerate(shares)}
         trial = Trial(
             number=number, recipe=recipe.merge_hash if chosen else f"{number:016x}",
             layers=own if chosen else layers, split="search",

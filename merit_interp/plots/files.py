@@ -10,6 +10,7 @@ figure shows.
 from __future__ import annotations
 
 import html
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import plotly.offline
 
 from merit_interp.errors import SettingError
 from merit_interp.plots.style import untitled
+from merit_interp.record_files import write_whole
 
 PNG_WIDTH = 900
 """Width of a PNG in layout pixels; the file has twice as many."""
@@ -49,29 +51,32 @@ def write_pngs(figures: Mapping[Path, go.Figure], *, width: int = PNG_WIDTH) -> 
 
     Raises:
         SettingError: There is no Chrome or Chromium, or it does not start.
+        RunError: A file cannot be written.
     """
     # starts threads and reads the environment, so only where it is used
     import kaleido
     from choreographer.errors import BrowserDepsError
     from kaleido.errors import BrowserClosedError, BrowserFailedError, ChromeNotFoundError
 
-    for path in figures:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    wanted = [
-        {
-            "fig": figure.to_dict(),
-            "path": str(path),
-            "opts": {
-                "format": "png", "width": width, "height": figure.layout.height, "scale": 2
-            },
-        }
-        for path, figure in figures.items()
-    ]  # fmt: skip
-    try:
-        # no MathJax: it would be asked from the network
-        kaleido.write_fig_from_object_sync(wanted, kopts={"mathjax": False})
-    except (ChromeNotFoundError, BrowserDepsError, BrowserClosedError, BrowserFailedError):
-        raise SettingError(
-            "pictures need Chrome or Chromium, and none was found that starts",
-            valid="`apt-get install chromium`, BROWSER_PATH set to one, or the HTML report",
-        ) from None
+    with tempfile.TemporaryDirectory() as directory:
+        drawn = {path: Path(directory) / f"{n}.png" for n, path in enumerate(figures)}
+        wanted = [
+            {
+                "fig": figure.to_dict(),
+                "path": str(drawn[path]),
+                "opts": {
+                    "format": "png", "width": width, "height": figure.layout.height, "scale": 2
+                },
+            }
+            for path, figure in figures.items()
+        ]  # fmt: skip
+        try:
+            # no MathJax: it would be asked from the network
+            kaleido.write_fig_from_object_sync(wanted, kopts={"mathjax": False})
+        except (ChromeNotFoundError, BrowserDepsError, BrowserClosedError, BrowserFailedError):
+            raise SettingError(
+                "pictures need Chrome or Chromium, and none was found that starts",
+                valid="`apt-get install chromium`, BROWSER_PATH set to one, or the HTML report",
+            ) from None
+        for path, picture in drawn.items():
+            write_whole(path, picture.read_bytes())

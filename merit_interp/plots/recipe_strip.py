@@ -28,6 +28,8 @@ class RecipeStrip:
     """(projections, layers) share of the backbone in [0, 1]; 0 where a layer stays the VLM's."""
     weights: str
     """What is merged of a layer: `self_attention`, or `text` for all of its weights."""
+    is_whole: bool = True
+    """Whether these are all layers of the model; else those up to the last merged one."""
 
     @property
     def n_layers(self) -> int:
@@ -48,9 +50,10 @@ class RecipeStrip:
     def describe(self) -> str:
         """The figure in words."""
         if not self.merged:
-            return f"The recipe merges none of {self.n_layers} layers."
+            return "No layer is merged: the recipe is the VLM itself."
         shares = ", ".join(self._share_of(layer) for layer in self.merged)
-        return f"{len(self.merged)} of {self.n_layers} text layers are merged: {shares}."
+        count = f"{len(self.merged)} of {self.n_layers}" if self.is_whole else len(self.merged)
+        return f"Merged text layers: {count} ({shares})."
 
     def _share_of(self, layer: int) -> str:
         if self.is_one_share_per_layer:
@@ -60,15 +63,22 @@ class RecipeStrip:
         return f"layer {layer} by {listed}"
 
 
-def recipe_strip(recipe: Recipe, *, n_layers: int) -> RecipeStrip:
-    """The coefficients of a recipe on a model of so many text layers."""
+def recipe_strip(recipe: Recipe, *, n_layers: int | None) -> RecipeStrip:
+    """The coefficients of a recipe.
+
+    Args:
+        recipe: The recipe.
+        n_layers: Text layers of the model; None where that is not known.
+    """
+    shown = max(recipe.layers, default=0) + 1 if n_layers is None else n_layers
     return RecipeStrip(
         projections=recipe.projections,
         coefficients=tuple(
-            tuple(recipe.coefficient(layer, projection) for layer in range(n_layers))
+            tuple(recipe.coefficient(layer, projection) for layer in range(shown))
             for projection in recipe.projections
         ),
         weights=recipe.weights,
+        is_whole=n_layers is not None,
     )
 
 
@@ -89,7 +99,8 @@ def draw_recipe_strip(strip: RecipeStrip) -> go.Figure:
     figure.update_layout(bargap=0.25)
     step = 1 if strip.n_layers <= MOST_LABELLED_LAYERS else 4
     figure.update_xaxes(
-        title_text="Text layer, counted from 0", range=[-0.6, strip.n_layers - 0.4],
+        title_text="Text layer, counted from 0" + ("" if strip.is_whole else "; later ones as is"),
+        range=[-0.6, strip.n_layers - 0.4],
         tickmode="linear", tick0=0, dtick=step, showgrid=False,
     )  # fmt: skip
     if not strip.merged:

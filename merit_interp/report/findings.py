@@ -48,18 +48,29 @@ class Findings:
         return UNITS.get(str(kind), str(kind))
 
     @property
+    def search_found(self) -> bool | None:
+        """Whether the search found a recipe that is better than the VLM; None if it did not say."""
+        found = self._search.get("found")
+        return found if isinstance(found, bool) else None
+
+    @property
     def search_reason(self) -> str | None:
         """Why the search ended in its recipe, in its own words."""
         reason = self._search.get("reason")
         return reason if isinstance(reason, str) else None
 
     @property
-    def n_layers(self) -> int:
-        """Text layers of the model, as far as the records tell: a search tries them all."""
-        named = [*self.run.trials, *self.run.validation]
-        layers = [int(layer) for trial in named for layer in trial.layers]
-        layers += list(self.run.recipe.layers) if self.run.recipe else []
-        return max(layers, default=0) + 1
+    def n_layers(self) -> int | None:
+        """Text layers of the model; None where no record tells.
+
+        A search tries the uniform merges, whose recipes name every layer.
+        """
+        settings = self.run.provenance.settings if self.run.provenance else {}
+        for told in (self._search.get("n_layers"), settings.get("n_layers")):
+            if isinstance(told, int):
+                return told
+        tried = [int(layer) for trial in self.run.trials for layer in trial.layers]
+        return max(tried) + 1 if tried else None
 
     @property
     def _search(self) -> Mapping[str, Any]:

@@ -58,6 +58,7 @@ def report_page(findings: Findings) -> str:
 def _headline(findings: Findings) -> str:
     if findings.verdict is not None:
         return findings.verdict.headline
-    if findings.search_reason is not None:
-        return f"Searched, not evaluated yet: {findings.search_reason}."
-    return "Nothing was scored yet."
+    if findings.search_found is None:
+        return "Nothing was scored yet."
+    found = "a recipe" if findings.search_found else "no recipe"
+    return f"The search found {found} better than the unmerged VLM; it is not evaluated yet."

@@ -64,7 +64,7 @@ def verdict_section(findings: Findings) -> Section | None:
         verdict=verdict, tiles=tiles, held_out=held_out,
         n_rose=sum(v.claims[0].holds is True for v in held_out),
         n_kept=sum(v.claims[1].holds is True for v in held_out),
-        search_reason=findings.search_reason, n_validated=len(findings.run.validation),
+        n_validated=len(findings.run.validation),
     )  # fmt: skip
 
 
@@ -111,6 +111,7 @@ def search_section(findings: Findings) -> Section | None:
         "search", "The search", "search.html.jinja",
         figures=figures, n_trials=len(findings.run.trials), unit=findings.unit,
         settings=dict(recipe.search) if recipe else {}, reason=findings.search_reason,
+        n_validated=len(findings.run.validation),
     )  # fmt: skip
 
 

@@ -41,6 +41,8 @@ from merit_interp.statistics.clusters import (
 LEVEL = 0.95
 RESAMPLES = 10_000
 FEWEST_BOOTSTRAP_CLUSTERS = 10
+WITHOUT_SPREAD = "no spread: room for unseen clusters"
+"""Method of an interval around values that do not differ between clusters."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def _without_spread(grouped: Grouped, level: float, bounds: tuple[float, float] 
     mean = grouped.mean
     low = mean - unseen * (mean - bounds[0])
     high = mean + unseen * (bounds[1] - mean)
-    return _interval(grouped, low, high, level, "no spread: room for unseen clusters")
+    return _interval(grouped, low, high, level, WITHOUT_SPREAD)
 
 
 def _undefined(grouped: Grouped, level: float) -> Interval:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from merit_interp.statistics.intervals import Interval
+from merit_interp.statistics.intervals import WITHOUT_SPREAD, Interval
 from merit_interp.statistics.paired import PairedDifference
 from merit_interp.tables.item_frames import random_draws_averaged
 from merit_interp.tables.model_names import (
@@ -81,7 +81,8 @@ def interval_text(interval: Interval) -> str:
     if not interval.is_defined:
         return f"{points(interval.estimate)} points (interval {interval.method})"
     ends = f"{points(interval.low)} to {points(interval.high)}"
-    return f"{points(interval.estimate)} points ({100 * interval.level:.0f}% interval {ends})"
+    why = "the same on every video; " if interval.method == WITHOUT_SPREAD else ""
+    return f"{points(interval.estimate)} points ({why}{100 * interval.level:.0f}% interval {ends})"
 
 
 def p_text(p: float) -> str:

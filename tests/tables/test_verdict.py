@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from merit_interp.statistics.intervals import Interval
+from merit_interp.statistics.intervals import Interval, clustered_mean
 from merit_interp.tables.item_frames import item_scores
 from merit_interp.tables.verdict import Verdict, interval_text, judge, judged_item_set, points
 from tests.synthetic_run import LEVELS, Plan, made_up_scores
@@ -86,4 +86,11 @@ def test_an_undefined_interval_says_so() -> None:
     nan = float("nan")
     assert interval_text(Interval(0.1, nan, nan, 2, 1, 0.95, "undefined: one cluster")) == (
         "+10.0 points (interval undefined: one cluster)"
+    )
+
+
+def test_an_interval_where_nothing_changed_says_why_it_has_a_width() -> None:
+    same = clustered_mean([0.0] * 40, [f"v{i}" for i in range(40)], bounds=(-1.0, 1.0))
+    assert interval_text(same) == (
+        "0.0 points (the same on every video; 95% interval −8.8 to +8.8)"
     )

@@ -1,10 +1,9 @@
 // figures are drawn while the page is read, when their places are not yet as wide as they will be
 const plots = () => Array.from(document.querySelectorAll(".js-plotly-plot"));
 addEventListener("load", () => { plots().forEach((plot) => Plotly.Plots.resize(plot)); });
-// a printed page has another width than the window, and nobody can unfold a fold on paper
+// a printed page has another width than the window
 const PAGE_PIXELS = 660;
 addEventListener("beforeprint", () => {
-  document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
   plots().forEach((plot) => Plotly.relayout(plot, { width: PAGE_PIXELS }));
 });
 addEventListener("afterprint", () => {
