@@ -34,6 +34,8 @@ from merit_interp.recipe import Recipe, write_recipe
 from merit_interp.record_files import (
     FINISHED_MARKER,
     JsonlAppender,
+    check_run_directory,
+    open_run_directory,
     read_jsonl,
     write_json,
     write_whole,
@@ -63,6 +65,8 @@ def attribute_recipe(
     settings: AttributionSettings,
     run: Path,
     *,
+    resume: bool = False,
+    overwrite: bool = False,
     watch: RunWatch = RunWatch(),
 ) -> None:
     """Attribute every item set's answers to frames.
@@ -71,15 +75,18 @@ def attribute_recipe(
         recipe: The recipe; the identity too, which has no random layers to be held against.
         item_sets: Items by the name that records and tables give them.
         settings: Method, baseline, target, limits.
-        run: The run's directory, opened by the caller.
+        run: The run's directory.
+        resume: Go on with an interrupted run.
+        overwrite: Delete an earlier run first, once models and items are known to be good.
         watch: Who is told how it goes.
 
     Raises:
-        RunError: The directory holds attributions made by other settings.
+        RunError: The directory is in use, or holds attributions made by other settings.
         VideoError: More items than `max_failed` cannot be decoded.
         SettingError: A setting does not serve, or a batch does not fit into memory.
     """
     settings = settings.checked()
+    check_run_directory(run, resume=resume, overwrite=overwrite)
     vlm, backbone = models_of(recipe, settings.placement)
     merge = InMemoryMerge(vlm, backbone, weights=recipe.weights)
     states = model_states(
@@ -89,6 +96,7 @@ def attribute_recipe(
     videos = {
         name: _prepared(vlm, name, chosen, settings, watch) for name, chosen in item_sets.items()
     }
+    open_run_directory(run, resume=resume, overwrite=overwrite)
     _describe(run, recipe, item_sets, settings, next(iter(videos.values())).processor_route)
     _write_pictures(run / ITEMS, videos)
     blocks = plan_blocks(states, settings)

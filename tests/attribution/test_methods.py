@@ -24,7 +24,7 @@ def known(items: int = 3) -> KnownValue:
     return KnownValue(shown, absent, interacting(0.3 * WEIGHTS))
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "ig_text"])
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "ig"])
 def test_a_linear_nets_scores_are_known_by_hand(name: str) -> None:
     shown, absent = random_pixels(3, 4)
     value = KnownValue(shown, absent, linear(WEIGHTS))
@@ -100,10 +100,10 @@ def test_integrated_gradients_of_a_square_are_known_by_hand() -> None:
     value = KnownValue(shown, absent, lambda pixels: (pixels * WEIGHTS).sum(dim=(1, 2)) ** 2)
     start, end = ((x * WEIGHTS).sum(dim=(1, 2)) for x in (absent, shown))
     expected = ((shown - absent) * WEIGHTS).sum(dim=2) * (start + end)[:, None]
-    torch.testing.assert_close(scores("ig", value), expected.double(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(scores("ig_pixels", value), expected.double(), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["ig", "occlusion", "shapley"])
+@pytest.mark.parametrize("name", ["ig_pixels", "occlusion", "shapley"])
 def test_rows_change_the_memory_and_not_the_scores(name: str) -> None:
     few, many = known(), known()
     first = scores(name, few, MethodSettings(steps=16, rows=3))
@@ -114,7 +114,7 @@ def test_rows_change_the_memory_and_not_the_scores(name: str) -> None:
 
 def test_items_of_a_batch_do_not_touch_each_other() -> None:
     together = known(3)
-    for name in ("ig", "gradient", "occlusion", "shapley"):
+    for name in ("ig_pixels", "gradient", "occlusion", "shapley"):
         found = scores(name, together)
         for item in range(3):
             rows = slice(item, item + 1)
@@ -127,6 +127,6 @@ def test_items_of_a_batch_do_not_touch_each_other() -> None:
 def test_only_sampling_has_standard_errors() -> None:
     found: dict[str, UnitScores] = {
         name: METHODS[name].scores(known(), SETTINGS)
-        for name in ("ig", "gradient", "occlusion", "shapley")
+        for name in ("ig_pixels", "gradient", "occlusion", "shapley")
     }
     assert all(scores.standard_errors is None for scores in found.values())

@@ -51,7 +51,6 @@ def run(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     directory = tmp_path_factory.mktemp("run") / "attribute"
-    directory.mkdir()
     watch = RunWatch(estimated=lambda estimate, n: estimates.append((estimate, n)))
     attribute_recipe(recipe, sets, SETTINGS, directory, watch=watch)
     return directory
@@ -72,7 +71,7 @@ def test_every_model_condition_and_method_has_every_item(run: Path) -> None:
         *(
             (model, "video", method)
             for model in ("vlm", "merged")
-            for method in ("ig_text", "gradient", "occlusion", "shapley")
+            for method in ("ig_pixels", "gradient", "occlusion", "shapley")
         ),
         *(
             (model, control, "ig")
@@ -93,7 +92,7 @@ def test_every_record_keeps_what_made_it(run: Path, recipe: Recipe) -> None:
         assert record.recipe in ("vlm", recipe.merge_hash) or "random" in record.model
         assert len(record.scores) == (3 if record.item == "e0" else 4)
         assert record.completeness_error is not None
-        if record.method in ("ig", "ig_text", "shapley"):
+        if record.method in ("ig_pixels", "ig", "shapley"):
             assert record.flagged == (record.completeness_error > 0.5)
     assert read_recipe(run / "recipe.json").merge_hash == recipe.merge_hash
     settings = json.loads((run / "run.json").read_text())["settings"]
@@ -137,7 +136,7 @@ def test_a_cut_run_goes_on_to_the_same_records(
     (tmp_path / ATTRIBUTIONS).write_bytes(b"".join(lines[:-3]) + lines[-3][:40])
     told: list[int] = []
     watch = RunWatch(attributed=lambda done, total, block: told.append(total))
-    attribute_recipe(recipe, sets, SETTINGS, tmp_path, watch=watch)
+    attribute_recipe(recipe, sets, SETTINGS, tmp_path, resume=True, watch=watch)
     assert set(told) == {6}
     assert (tmp_path / ATTRIBUTIONS).read_bytes() == b"".join(lines)
 
@@ -145,13 +144,15 @@ def test_a_cut_run_goes_on_to_the_same_records(
 def test_other_settings_are_refused(recipe: Recipe, sets: dict[str, ItemSet], run: Path) -> None:
     other = dataclasses.replace(SETTINGS, baseline="black")
     with pytest.raises(RunError, match="other settings"):
-        attribute_recipe(recipe, sets, other, run)
+        attribute_recipe(recipe, sets, other, run, resume=True)
+    with pytest.raises(RunError, match="earlier run"):
+        attribute_recipe(recipe, sets, SETTINGS, run)
 
 
 @pytest.mark.parametrize(
     ("change", "valid"),
     [
-        ({"method": "grad"}, "ig, ig_text, gradient, occlusion, shapley"),
+        ({"method": "grad"}, "ig, ig_pixels, gradient, occlusion, shapley"),
         ({"baseline": "zero"}, "mean, black, blurred, previous"),
         ({"target": "logit"}, "margin, log_prob"),
         ({"steps": 0}, "1 or more"),
@@ -176,14 +177,15 @@ def test_items_that_fail_keep_their_reason(
     ]
     write_items(path, absolute)
     few = dataclasses.replace(SETTINGS, method="gradient", controls=False, draws=1)
-    sets = {"all": ItemSet(path)}
+    sets, run = {"all": ItemSet(path)}, tmp_path / "run"
     with pytest.raises(VideoError, match=r"1 of 3 items .*gone"):
-        attribute_recipe(recipe, sets, few, tmp_path)
-    attribute_recipe(recipe, sets, dataclasses.replace(few, max_failed=0.5), tmp_path)
-    failed = [record for record in records(tmp_path) if record.status == "failed"]
+        attribute_recipe(recipe, sets, few, run)
+    assert not run.exists()
+    attribute_recipe(recipe, sets, dataclasses.replace(few, max_failed=0.5), run)
+    failed = [record for record in records(run) if record.status == "failed"]
     assert {record.item for record in failed} == {"gone"}
     assert all(record.reason and not record.scores for record in failed)
-    assert len(records(tmp_path)) == 3 * len({record.model for record in records(tmp_path)})
+    assert len(records(run)) == 3 * len({record.model for record in records(run)})
 
 
 def test_items_are_drawn_by_seed_in_their_order(item_file: ItemFile) -> None:
@@ -200,11 +202,11 @@ def test_items_above_the_limit_are_tried_again_and_then_flagged(
 ) -> None:
     items = [videos.framed(place, VIDEO) for place in range(3)]
     strict = dataclasses.replace(SETTINGS, steps=1, error_limit=1e-12)
-    found = dict(attribute_items(vlm, items, strict, method="ig"))
+    found = dict(attribute_items(vlm, items, strict, method="ig_pixels"))
     assert sorted(found) == [0, 1, 2]
     assert all(scores.flagged and scores.steps == 16 for scores in found.values())
     loose = dataclasses.replace(SETTINGS, steps=1, error_limit=1e9)
-    found = dict(attribute_items(vlm, items, loose, method="ig"))
+    found = dict(attribute_items(vlm, items, loose, method="ig_pixels"))
     assert all(not scores.flagged and scores.steps == 1 for scores in found.values())
     # a method that promises nothing is not held to it
     found = dict(attribute_items(vlm, items, strict, method="gradient"))

@@ -117,7 +117,7 @@ def test_occlusion_of_a_patch_takes_both_of_its_frames(
         torch.testing.assert_close(found[row, 1], lost, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ig", "ig_text", "shapley"])
+@pytest.mark.parametrize("name", ["ig_pixels", "ig", "shapley"])
 def test_complete_methods_add_up(qwen: LoadedModel, items: list[FramedItem], name: str) -> None:
     value = AnswerValue(qwen, join(items, qwen.device), "margin")
     found = METHODS[name].scores(value, MethodSettings(steps=64, rows=16)).scores

@@ -1,0 +1,120 @@
+"""`merit-interp attribute`: how much each frame decides the answer, before and after merging.
+
+    merit-interp attribute --recipe r.json
+
+This file parses, calls and prints; it must not compute an attribution or a statistic.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from merit_interp.cli.evaluate import ItemsOption
+from merit_interp.cli.options import (
+    BatchOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    LimitOption,
+    MaxFailedOption,
+    OverwriteOption,
+    RecipeOption,
+    ResumeOption,
+    SeedOption,
+)
+
+if TYPE_CHECKING:
+    from merit_interp.tables.attribution_tables import AttributionFindings
+
+
+def attribute(
+    recipe: RecipeOption,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Directory of the run's results. Default: attribute/ beside the recipe."),
+    ] = None,
+    items: ItemsOption = None,
+    limit: LimitOption = 64,
+    method: Annotated[
+        str, typer.Option(help="ig, ig_pixels, gradient, occlusion or shapley.")
+    ] = "ig",
+    baseline: Annotated[
+        str, typer.Option(help="What stands for an absent frame: mean, black, blurred, previous.")
+    ] = "mean",
+    target: Annotated[
+        str, typer.Option(help="margin, log_prob, chosen_margin or chosen_log_prob.")
+    ] = "margin",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of the path, or sampled orders.")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=0, help="Sets of random layers.")] = 4,
+    controls: Annotated[
+        bool, typer.Option(help="Run controls, randomised weights and the other methods too.")
+    ] = True,
+    batch_size: BatchOption = 64,
+    max_failed: MaxFailedOption = 0.0,
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = "float32",
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Attribute answers to frames, in the VLM and in the merged model, and test what moved."""
+    from merit_interp.attribution.progress import attribution_progress
+    from merit_interp.attribution.recipe_attribution import attribute_recipe
+    from merit_interp.attribution.settings import AttributionSettings
+    from merit_interp.attribution.target import checked_target
+    from merit_interp.cli.evaluate import item_sets_of
+    from merit_interp.models.loading import Placement
+    from merit_interp.recipe import Scoring, read_recipe
+    from merit_interp.tables.attribution_tables import (
+        attribution_findings,
+        write_attribution_tables,
+    )
+
+    chosen = read_recipe(recipe)
+    settings = AttributionSettings(
+        scoring=chosen.items.scoring if chosen.items else Scoring(),
+        method=method,
+        baseline=baseline,
+        target=checked_target(target),
+        steps=steps,
+        batch_size=batch_size,
+        limit=limit,
+        draws=draws,
+        controls=controls,
+        max_failed=max_failed,
+        seed=seed,
+        placement=Placement(device=device, dtype=dtype),
+    ).checked()
+    sets = item_sets_of(chosen, items)
+    run = recipe.parent / "attribute" if out is None else out
+    try:
+        with attribution_progress() as watch:
+            attribute_recipe(
+                chosen, sets, settings, run, resume=resume, overwrite=overwrite, watch=watch
+            )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; {run} keeps what was attributed. Go on with --resume"
+        ) from None
+    findings = attribution_findings(run, seed=seed)
+    write_attribution_tables(findings)
+    print_attribution(findings, as_json=json)
+
+
+def print_attribution(findings: AttributionFindings, *, as_json: bool) -> None:
+    """Three lines an item set, and where the results are."""
+    if as_json:
+        print(findings.shift.to_json(orient="records", indent=2))
+        return
+    for name in findings.item_sets:
+        n_items = findings.frame.loc[findings.frame["item_set"] == name, "item"].nunique()
+        print(f"{name}, {n_items} items, {findings.run.method}:")
+        for line in findings.lines(name):
+            print(f"  {line}")
+    print(f"results {findings.run.directory}")

@@ -1,0 +1,137 @@
+"""Every model, control and method in one picture: attribution on the evidence, beyond chance.
+
+    figure = draw_attribution_controls(attribution_controls(findings.shift, "validation"))
+
+What has lost its structure (randomised weights, one frame everywhere) belongs on the dotted line of
+chance. This file must not know how scores are computed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from merit_interp.plots.style import GREY, LEGEND_PIXELS, SKILL_MARKS, TITLE_PIXELS, plain, styled
+from merit_interp.tables.attribution_frames import VIDEO
+from merit_interp.tables.attribution_series import METHOD_LABELS, Series
+
+ROW_PIXELS = 26
+OFFSET = 0.17
+"""Distance of a skill's mark from the middle of its row, in rows."""
+
+
+@dataclass(frozen=True)
+class ControlPoint:
+    """One series on one skill."""
+
+    row: str
+    skill: str
+    mean: float
+    """Mass in evidence beyond chance, a share."""
+    low: float
+    high: float
+    n_items: int
+
+    @property
+    def text(self) -> str:
+        """The point in words."""
+        ends = f" ({100 * self.low:+.1f} to {100 * self.high:+.1f})".replace("-", "−")
+        interval = "" if math.isnan(self.low) else ends
+        return f"{self.row}: {100 * self.mean:+.1f}{interval}, {self.n_items} items"
+
+
+@dataclass(frozen=True)
+class AttributionControls:
+    """All series of one item set, in reading order."""
+
+    item_set: str
+    points: tuple[ControlPoint, ...]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Labels of the series, once each."""
+        return tuple(dict.fromkeys(point.row for point in self.points))
+
+    def describe(self) -> str:
+        """The figure in words."""
+        skills = (
+            f"{SKILL_MARKS[skill].label}: "
+            + "; ".join(point.text for point in self.points if point.skill == skill)
+            for skill in dict.fromkeys(point.skill for point in self.points)
+        )
+        return f"Attribution on the evidence, points beyond chance. {'. '.join(skills)}."
+
+
+def attribution_controls(shift: pd.DataFrame, item_set: str, *, method: str) -> AttributionControls:
+    """One point for each series and skill.
+
+    Args:
+        shift: As `shift_table` returns it.
+        item_set: Name of the item set.
+        method: The run's main method.
+    """
+    rows = shift[
+        (shift["item_set"] == item_set)
+        & (shift["metric"] == "excess_mass")
+        & (shift["items"] == "all")
+    ].drop_duplicates(["model", "condition", "method", "skill"])
+    points = []
+    for _, row in rows.iterrows():
+        series = Series(str(row["model"]), str(row["condition"]), str(row["method"]))
+        label = series.label
+        if series.method != method and series.condition == VIDEO:
+            label = f"{label}, {METHOD_LABELS.get(series.method, series.method)}"
+        points.append(
+            ControlPoint(
+                row=label,
+                skill=str(row["skill"]),
+                mean=float(row["mean"]),
+                low=float(row["mean_low"]),
+                high=float(row["mean_high"]),
+                n_items=int(row["n_items"]),
+            )
+        )
+    return AttributionControls(item_set, tuple(points))
+
+
+def draw_attribution_controls(data: AttributionControls) -> go.Figure:
+    """One row a series, a mark with its interval for each skill."""
+    rows = data.rows
+    figure = go.Figure()
+    skills = list(dict.fromkeys(point.skill for point in data.points))
+    middle = (len(skills) - 1) / 2
+    for order, skill in enumerate(skills):
+        points = [point for point in data.points if point.skill == skill]
+        mark = SKILL_MARKS[skill]
+        figure.add_scatter(
+            x=[100 * point.mean for point in points],
+            y=[rows.index(point.row) + 2 * OFFSET * (order - middle) for point in points],
+            mode="markers", name=mark.label,
+            marker={"color": mark.colour, "symbol": mark.symbol, "size": 8,
+                    "line": {"width": 2, "color": mark.colour}},
+            error_x={
+                "type": "data", "symmetric": False, "color": mark.colour, "thickness": 1.6,
+                "width": 3,
+                "array": [_bar(point.high - point.mean) for point in points],
+                "arrayminus": [_bar(point.mean - point.low) for point in points],
+            },
+            text=[plain(point.text) for point in points],
+            hovertemplate="%{text}<extra></extra>",
+        )  # fmt: skip
+    height = TITLE_PIXELS + LEGEND_PIXELS + ROW_PIXELS * len(rows) + 60
+    title = f"{data.item_set}: attribution on the evidence, points beyond chance"
+    styled(figure, title=title, height=height)
+    figure.add_vline(x=0, line={"color": GREY, "width": 1.5, "dash": "dot"})
+    figure.update_yaxes(
+        tickvals=list(range(len(rows))), ticktext=[plain(row) for row in rows],
+        range=[len(rows) - 0.45, -0.55], showgrid=False, ticks="",
+    )  # fmt: skip
+    figure.update_xaxes(title_text="Points beyond chance, 95% intervals by video")
+    return figure
+
+
+def _bar(length: float) -> float:
+    return 0.0 if math.isnan(length) else 100 * length

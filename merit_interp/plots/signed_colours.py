@@ -1,0 +1,42 @@
+"""A colour scale for signed numbers that also reads in grey print.
+
+    figure.add_heatmap(z=rows, **signed_scale(limit))
+
+Blue and vermilion end in different darkness, white is zero, and the two ends lie equally far from
+it; where a cell has no room for its number, `minus_signs` marks those below zero. This file must
+not know what is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from merit_interp.plots.style import REASONING
+
+SIGNED = (
+    (0.0, "#c2410c"),
+    (0.25, "#fdba74"),
+    (0.5, "#ffffff"),
+    (0.75, "#7fb2d1"),
+    (1.0, REASONING.colour),
+)
+"""From least to greatest; zero is white."""
+READABLE = 0.55
+"""Cells beyond this share of the limit carry white text."""
+
+
+def signed_scale(limit: float) -> dict[str, Any]:
+    """Plotly's arguments of a heatmap whose colours are symmetric about zero.
+
+    Args:
+        limit: Greatest absolute value; the same for all that is to be compared.
+    """
+    reach = limit if limit > 0 else 1.0
+    return {"zmin": -reach, "zmax": reach, "zmid": 0.0, "colorscale": [list(s) for s in SIGNED]}
+
+
+def minus_signs(rows: Sequence[Sequence[float | None]], limit: float) -> list[list[str]]:
+    """A minus in each cell that is clearly below zero, for grey print."""
+    faint = 0.08 * limit
+    return [["−" if v is not None and v < -faint else "" for v in row] for row in rows]

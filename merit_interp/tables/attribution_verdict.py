@@ -1,0 +1,114 @@
+"""What moved and by how much, in three lines.
+
+    for line in shift_lines(table, frame, "validation"): print(line)
+
+The first two are the claim itself, reasoning and perception apart, against the VLM and against
+random layers; the third says whether to believe it: completeness, and what randomised weights do.
+This file must not know how lines are shown.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from merit_interp.tables.attribution_series import RANDOMISED
+from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM
+
+HEADLINE = "excess_mass"
+COMPLETE = 0.01
+"""Completeness error that counts as none."""
+
+
+def shift_lines(table: pd.DataFrame, frame: pd.DataFrame, item_set: str) -> tuple[str, str, str]:
+    """The verdict on one item set.
+
+    Args:
+        table: As `shift_table` returns it.
+        frame: As `attribution_frame` returns it, for the completeness of the main method.
+        item_set: Which items.
+    """
+    rows = table[
+        (table["item_set"] == item_set) & (table["metric"] == HEADLINE) & (table["items"] == "all")
+    ]
+    quality = _quality_line(rows, frame[frame["item_set"] == item_set])
+    return (_skill_line(rows, "reasoning"), _skill_line(rows, "perception"), quality)
+
+
+def _skill_line(rows: pd.DataFrame, skill: str) -> str:
+    own = rows[rows["skill"] == skill]
+    vlm, merged = _one(own, VLM, "chance"), _one(own, MERGED, VLM)
+    if vlm is None or merged is None or not merged["n_pairs"]:
+        return f"{skill.capitalize()}: not known, no items with evidence among them."
+    chance = vlm["chance_share"]
+    text = (
+        f"{skill.capitalize()}: the evidence holds {_percent(chance + vlm['mean'])} of attribution "
+        f"in the VLM and {_percent(chance + merged['mean'])} in the merged model (chance "
+        f"{_percent(chance)}); {_moved(merged)} on {merged['n_pairs']} items"
+    )
+    random = _one(own, MERGED, RANDOM_LAYERS)
+    if random is None or not random["n_pairs"]:
+        return f"{text}."
+    return f"{text}; against random layers {_points(random)}."
+
+
+def _moved(row: pd.Series) -> str:
+    word = "no clear shift"
+    if row["difference_low"] > 0:
+        word = "it moved TO the evidence"
+    elif row["difference_high"] < 0:
+        word = "it moved AWAY from the evidence"
+    return f"{word}, {_points(row)}, d = {row['effect_size']:.2f}"
+
+
+def _quality_line(rows: pd.DataFrame, frame: pd.DataFrame) -> str:
+    parts = []
+    first = frame["method"].iloc[0] if len(frame) else ""
+    main = frame[(frame["method"] == first) & (frame["status"] == "ok")]
+    if len(main):
+        complete = int((main["completeness_error"] <= COMPLETE).sum())
+        flagged = int(main["flagged"].sum())
+        parts.append(
+            f"completeness error at most 1% in {complete} of {len(main)} attributions, "
+            f"{flagged} flagged"
+        )
+    pooled = rows[(rows["model"] == RANDOMISED)]
+    for _, row in pooled.iterrows():
+        if math.isnan(row["mean_low"]):
+            continue
+        held = row["mean_low"] <= 0 <= row["mean_high"]
+        parts.append(
+            f"randomised weights are {'at' if held else 'NOT at'} chance on {row['skill']} "
+            f"({_signed(row['mean'])} points, {_ends(row, 'mean')})"
+        )
+    undefined = rows[(rows["model"] == MERGED) & (rows["against"] == VLM)]["n_undefined"].sum()
+    if undefined:
+        parts.append(f"{undefined} items without defined evidence are left out")
+    text = "; ".join(parts) or "nothing was attributed"
+    return f"Checks: {text}."
+
+
+def _one(rows: pd.DataFrame, model: str, against: str) -> pd.Series | None:
+    found = rows[(rows["model"] == model) & (rows["against"] == against)]
+    found = found[found["condition"] == "video"]
+    return None if found.empty else found.iloc[0]
+
+
+def _points(row: pd.Series) -> str:
+    return f"{_signed(row['difference'])} points ({_ends(row, 'difference')})"
+
+
+def _ends(row: pd.Series, name: str) -> str:
+    if math.isnan(row[f"{name}_low"]):
+        return "interval undefined"
+    return f"95% {_signed(row[f'{name}_low'])} to {_signed(row[f'{name}_high'])}"
+
+
+def _signed(share: float) -> str:
+    text = f"{100 * share:+.1f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"
