@@ -58,13 +58,13 @@ def verdict_section(findings: Findings) -> Section | None:
         if (vlm := _row(rows, VLM, skill)) is not None
         and (merged := _row(rows, MERGED, skill)) is not None
     ]
-    held_out = [v for v in findings.held_out if v.claims[0].holds is not None]
     return _section(
         "verdict", "In short", "verdict.html.jinja",
-        verdict=verdict, tiles=tiles, held_out=held_out,
-        n_rose=sum(v.claims[0].holds is True for v in held_out),
-        n_kept=sum(v.claims[1].holds is True for v in held_out),
-        n_validated=len(findings.run.validation),
+        verdict=verdict, tiles=tiles, n_validated=len(findings.run.validation),
+        held_out=[
+            [one.holds for one in claims if one.holds is not None]
+            for claims in zip(*(v.claims for v in findings.held_out), strict=True)
+        ] or [[] for _ in verdict.claims],
     )  # fmt: skip
 
 

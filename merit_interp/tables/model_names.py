@@ -44,16 +44,6 @@ def is_random_draw(name: str) -> bool:
     return re.fullmatch(r"random_layers_\d+", name) is not None
 
 
-def is_uniform(name: str) -> bool:
-    """Whether the model is a merge of all layers with one coefficient."""
-    return re.fullmatch(r"uniform_(attention|text)_\S+", name) is not None
-
-
-def is_baseline(name: str) -> bool:
-    """Whether the model is something that the merged model is held against."""
-    return name not in (VLM, MERGED, BACKBONE)
-
-
 def in_listing_order(names: Iterable[str]) -> list[str]:
     """Names once each: VLM, merged, uniform, first, last and random layers, others, backbone."""
     return sorted(dict.fromkeys(names), key=lambda name: (_rank(name), name))

@@ -10,7 +10,7 @@ sentences are shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -24,7 +24,6 @@ from merit_interp.tables.model_names import (
     VLM,
     in_listing_order,
     is_random_draw,
-    is_uniform,
     model_label,
 )
 from merit_interp.tables.skills import compare_models
@@ -56,7 +55,7 @@ class Verdict:
     item_set: str
     headline: str
     claims: tuple[Claim, ...]
-    """Reasoning rose; perception was kept; better than uniform merging; than random layers."""
+    """Reasoning rose; perception was kept; better than each of `RIVALS`, in their order."""
 
     @property
     def gained(self) -> bool:
@@ -114,125 +113,136 @@ def judge(frame: pd.DataFrame, item_set: str, *, identity: bool = False, seed: i
         identity: Whether the recipe merges nothing.
         seed: Seed of bootstrap and permutation.
     """
-    averaged = random_draws_averaged(frame[frame["item_set"] == item_set])
-    models = in_listing_order(averaged["model"])
-    if MERGED not in models or VLM not in models:
-        missing = model_label(MERGED if MERGED in _missing(models) else VLM)
-        claims = tuple(Claim(name, None, f"No scores of {missing}.") for name in _NAMES)
-        return Verdict(item_set, f"Not judged: {item_set} has no scores of {missing}.", claims)
-    reasoning = compare_models(
-        averaged, MERGED, VLM, item_set=item_set, skill="reasoning", seed=seed
-    )
-    perception = compare_models(
-        averaged, MERGED, VLM, item_set=item_set, skill="perception", seed=seed
-    )
-    uniform = [model for model in models if is_uniform(model)]
-    n_draws = frame.loc[frame["item_set"] == item_set, "model"].drop_duplicates()
-    claims = (
-        _rose(reasoning),
-        _kept(perception),
-        _beats(_NAMES[2], averaged, item_set, uniform, "the strongest uniform merge, {}", seed),
-        _beats(
-            _NAMES[3],
-            averaged,
-            item_set,
-            [RANDOM_LAYERS] if RANDOM_LAYERS in models else [],
-            f"the mean of {n_draws.map(is_random_draw).sum()} draws of random layers",
-            seed,
-        ),
-    )
-    headline = _headline(item_set, reasoning, perception, claims, identity)
-    return Verdict(item_set, headline, claims)
+    rows = frame[frame["item_set"] == item_set]
+    draws = rows["model"].drop_duplicates().map(is_random_draw).sum()
+    scores = _Scores(random_draws_averaged(rows), item_set, int(draws), seed)
+    for model in (VLM, MERGED):
+        if model not in scores.models:
+            missing = f"{item_set} has no scores of {model_label(model)}"
+            claims = tuple(Claim(name, None, f"{missing}.") for name in _CLAIMS)
+            return Verdict(item_set, f"Not judged: {missing}.", claims)
+    rose = _change(REASONING_ROSE, scores.against(VLM, "reasoning"), _is_above_zero)
+    kept = _change(PERCEPTION_KEPT, scores.against(VLM, "perception"), _is_kept)
+    beats = tuple(_beats(rival, scores) for rival in RIVALS)
+    headline = _NO_RECIPE if identity else _headline(item_set, rose, kept, beats)
+    return Verdict(item_set, headline, (rose, kept, *beats))
 
 
-_NAMES = (
-    "Reasoning rose",
-    "Perception was kept",
-    "Better than uniform merging",
-    "Better than random layers",
+REASONING_ROSE = "Reasoning rose"
+PERCEPTION_KEPT = "Perception was kept"
+_NO_RECIPE = (
+    "Nothing gained: the search found no recipe that is better than the unmerged VLM beyond its "
+    "interval, so the recipe merges nothing."
 )
 
 
-def _missing(models: Sequence[str]) -> set[str]:
-    return {VLM, MERGED} - set(models)
+@dataclass(frozen=True)
+class Rival:
+    """A kind of simpler merge that the recipe is held against."""
+
+    name: str
+    kind: str
+    """What a headline calls it."""
+    prefix: str
+    """What the names of its models begin with; the strongest of them counts."""
+
+    @property
+    def claim(self) -> str:
+        """The claim that the recipe is better."""
+        return f"Better than {self.name}"
 
 
-def _rose(difference: PairedDifference) -> Claim:
-    interval = difference.interval
+RIVALS = (
+    Rival("uniform merging of self-attention", "uniform merging", "uniform_attention_"),
+    Rival("uniform merging of all text weights", "uniform merging", "uniform_text_"),
+    Rival("random layers", "random layers", RANDOM_LAYERS),
+)
+_CLAIMS = (REASONING_ROSE, PERCEPTION_KEPT, *(rival.claim for rival in RIVALS))
+
+
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """The scores of one item set, with the draws of random layers as one model."""
+
+    frame: pd.DataFrame
+    item_set: str
+    n_draws: int
+    seed: int
+
+    @property
+    def models(self) -> list[str]:
+        return in_listing_order(self.frame["model"])
+
+    def against(self, other: str, skill: str) -> PairedDifference:
+        """Accuracy of the merged model minus that of another one."""
+        return compare_models(
+            self.frame, MERGED, other, item_set=self.item_set, skill=skill, seed=self.seed
+        )
+
+    def label(self, model: str) -> str:
+        """What a sentence calls a model."""
+        if model == RANDOM_LAYERS:
+            return f"the mean of {self.n_draws} draws of random layers"
+        return model_label(model).lower()
+
+
+def _is_above_zero(interval: Interval) -> bool:
+    return interval.is_above(0.0)
+
+
+def _is_kept(interval: Interval) -> bool:
+    return interval.estimate >= -PERCEPTION_SLACK or not interval.is_below(0.0)
+
+
+def _change(name: str, difference: PairedDifference, holds: Callable[[Interval], bool]) -> Claim:
+    """A claim on the change against the unmerged VLM."""
+    skill = name.split()[0]
+    interval, p = difference.interval, difference.p_value
     if not interval.n_items:
-        return Claim(_NAMES[0], None, "There are no reasoning items.")
-    p = p_text(difference.p_value)
-    text = f"Reasoning accuracy changed by {interval_text(interval)}, {p}."
-    return Claim(_NAMES[0], interval.is_above(0.0), text, interval, difference.p_value)
+        return Claim(name, None, f"There are no {skill.lower()} items.")
+    text = f"{skill} accuracy changed by {interval_text(interval)}, {p_text(p)}."
+    return Claim(name, holds(interval), text, interval, p)
 
 
-def _kept(difference: PairedDifference) -> Claim:
-    interval = difference.interval
-    if not interval.n_items:
-        return Claim(_NAMES[1], None, "There are no perception items.")
-    kept = interval.estimate >= -PERCEPTION_SLACK or not interval.is_below(0.0)
-    text = (
-        f"Perception accuracy changed by {interval_text(interval)}, {p_text(difference.p_value)}."
-    )
-    return Claim(_NAMES[1], kept, text, interval, difference.p_value)
-
-
-def _beats(
-    name: str,
-    frame: pd.DataFrame,
-    item_set: str,
-    others: Sequence[str],
-    description: str,
-    seed: int,
-) -> Claim:
-    """Whether the merged model's reasoning is above that of every one of the others."""
+def _beats(rival: Rival, scores: _Scores) -> Claim:
+    """Whether the merged model's reasoning is above that of every model of a kind."""
     differences = {
-        other: compare_models(frame, MERGED, other, item_set=item_set, skill="reasoning", seed=seed)
-        for other in others
+        model: scores.against(model, "reasoning")
+        for model in scores.models
+        if model.startswith(rival.prefix)
     }
-    differences = {k: d for k, d in differences.items() if d.interval.n_items}
-    if not differences:
-        return Claim(name, None, "It was not scored in this run.")
-    strongest = min(differences, key=lambda other: differences[other].estimate)
-    difference = differences[strongest]
-    interval = difference.interval
-    against = description.format(model_label(strongest).lower())
+    scored = [model for model, found in differences.items() if found.interval.n_items]
+    if not scored:
+        return Claim(rival.claim, None, "It was not scored in this run.")
+    strongest = min(scored, key=lambda model: differences[model].estimate)
+    interval, p = differences[strongest].interval, differences[strongest].p_value
+    which = "the strongest of them, " if len(scored) > 1 else ""
     text = (
-        f"Reasoning is {interval_text(interval)} against {against}, {p_text(difference.p_value)}."
+        f"Reasoning is {interval_text(interval)} against {which}{scores.label(strongest)}, "
+        f"{p_text(p)}"
     )
+    perception = scores.against(strongest, "perception")
+    if perception.interval.n_items:
+        text += f"; perception is {points(perception.estimate)} points"
+    text += "."
     if interval.estimate > 0 and not interval.is_above(0.0):
         text += " The interval includes zero, so a tie is not ruled out."
-    return Claim(name, interval.estimate > 0, text, interval, difference.p_value)
+    return Claim(rival.claim, interval.estimate > 0, text, interval, p)
 
 
-def _headline(
-    item_set: str,
-    reasoning: PairedDifference,
-    perception: PairedDifference,
-    claims: Sequence[Claim],
-    identity: bool,
-) -> str:
-    if identity:
-        return (
-            "Nothing gained: the search found no recipe that is better than the unmerged VLM "
-            "beyond its interval, so the recipe merges nothing."
-        )
-    rose, kept, uniform, random = claims
-    if rose.holds is None:
+def _headline(item_set: str, rose: Claim, kept: Claim, beats: Sequence[Claim]) -> str:
+    if rose.interval is None:
         return f"Not judged: {item_set} has no reasoning items."
-    gain = f"{points(reasoning.estimate)} points on {item_set}"
-    price = f"{points(perception.estimate)} points"
+    gain = f"{points(rose.interval.estimate)} points on {item_set}"
     if not rose.holds:
         return f"Nothing gained: reasoning changed by {gain}, not beyond its interval."
+    price = f"{points(kept.interval.estimate)} points" if kept.interval else ""
     if kept.holds is False:
         return f"Reasoning rose at the price of perception: {gain}, perception {price}."
     headline = f"Merging raised reasoning: {gain}"
     headline += f", and perception held ({price})." if kept.holds else "."
-    as_good = [
-        what
-        for claim, what in ((uniform, "uniform merging"), (random, "random layers"))
-        if claim.holds is False
-    ]
-    if as_good:
-        headline += f" But {' and '.join(as_good)} did at least as well on reasoning."
+    unbeaten = (r.kind for r, claim in zip(RIVALS, beats, strict=True) if claim.holds is False)
+    kinds = " and ".join(dict.fromkeys(unbeaten))
+    if kinds:
+        headline += f" But {kinds} did at least as well on reasoning."
     return headline

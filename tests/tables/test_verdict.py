@@ -16,8 +16,8 @@ def verdict(*, identity: bool = False, draws: int = 4, **levels: tuple[float, fl
 
 
 def test_all_claims_hold() -> None:
-    found = verdict(uniform_text_1_0=(0.5, 0.9), merged=(0.85, 0.92))
-    assert [claim.holds for claim in found.claims] == [True] * 4
+    found = verdict(merged=(0.85, 0.92))
+    assert [claim.holds for claim in found.claims] == [True] * 5
     assert found.gained
     assert found.headline.startswith("Merging raised reasoning: +")
     assert "perception held" in found.headline
@@ -43,7 +43,8 @@ def test_perception_that_fell_is_named_as_the_price() -> None:
 def test_a_uniform_merge_that_does_as_well_is_named() -> None:
     found = verdict(uniform_attention_1=(0.95, 0.9))
     assert found.claims[2].holds is False
-    assert "uniform attention 1" in found.claims[2].text
+    assert "the strongest of them, uniform attention 1" in found.claims[2].text
+    assert "perception is" in found.claims[2].text
     assert "But uniform merging did at least as well" in found.headline
 
 
@@ -54,8 +55,8 @@ def test_the_identity_recipe_is_said_to_merge_nothing() -> None:
 
 def test_what_was_not_scored_is_not_known() -> None:
     found = verdict(draws=0)
-    assert found.claims[3].holds is None
-    assert "not scored" in found.claims[3].text
+    assert found.claims[4].holds is None
+    assert "not scored" in found.claims[4].text
     lone = item_scores(s for s in made_up_scores(Plan(("a",))) if s.model == "vlm")
     missing = judge(lone, "a")
     assert missing.headline == "Not judged: a has no scores of Merged."
@@ -64,7 +65,7 @@ def test_what_was_not_scored_is_not_known() -> None:
 
 def test_the_text_has_every_claim() -> None:
     found = verdict(merged=(0.40, 0.92))
-    assert found.text.count("\n") == 4
+    assert found.text.count("\n") == 5
     assert "Reasoning rose: NO." in found.text
 
 

@@ -1,0 +1,146 @@
+"""The report's section on frames: which of them decide, and whether merging moves that.
+
+    part = attribution_part(Path("runs/demo"))
+    part.examples[0].figure
+
+Reads the attribution run that lies in a run, or in `attribute/` below it. This file must not know
+where on a page it stands, and must not compute a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from merit_interp.plots.attribution_controls import (
+    attribution_controls,
+    draw_attribution_controls,
+)
+from merit_interp.plots.attribution_overview import (
+    attribution_overview,
+    draw_attribution_overview,
+)
+from merit_interp.plots.attribution_shift import attribution_shift, draw_attribution_shift
+from merit_interp.plots.attribution_strip import attribution_strip, draw_attribution_strip
+from merit_interp.plots.files import write_pngs
+from merit_interp.record_files import FINISHED_MARKER
+from merit_interp.report.figures import FIGURES, NamedFigure
+from merit_interp.tables.attribution_examples import KINDS, Example, example_items
+from merit_interp.tables.attribution_series import METHOD_LABELS
+from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
+
+ATTRIBUTE = "attribute"
+"""Directory of an attribution run below a run's."""
+RECORDS = "attributions.jsonl"
+
+
+@dataclass(frozen=True, eq=False)
+class ShownExample:
+    """One item with its frames."""
+
+    example: Example
+    figure: NamedFigure
+
+    @property
+    def kind(self) -> str:
+        """What merging did to its answer, in words."""
+        return KINDS[self.example.kind]
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionPart:
+    """What the section shows of one item set."""
+
+    findings: AttributionFindings
+    item_set: str
+    lines: tuple[str, str, str]
+    figures: tuple[NamedFigure, ...]
+    examples: tuple[ShownExample, ...]
+
+    @property
+    def method(self) -> str:
+        """The run's main method, in words."""
+        return METHOD_LABELS.get(self.findings.run.method, self.findings.run.method)
+
+
+def attribution_directory(run_dir: Path) -> Path | None:
+    """Where the finished attribution of a run lies; None where there is none."""
+    for directory in (run_dir, run_dir / ATTRIBUTE):
+        if (directory / RECORDS).exists() and (directory / FINISHED_MARKER).exists():
+            return directory
+    return None
+
+
+def attribution_part(run_dir: Path) -> AttributionPart | None:
+    """The section's content, of the first item set; None where nothing was attributed.
+
+    Raises:
+        RunError: The records are damaged.
+    """
+    directory = attribution_directory(run_dir)
+    if directory is None:
+        return None
+    findings = attribution_findings(directory)
+    if not findings.item_sets:
+        return None
+    item_set = findings.item_sets[0]
+    return AttributionPart(
+        findings=findings,
+        item_set=item_set,
+        lines=findings.lines(item_set),
+        figures=attribution_figures(findings, item_set),
+        examples=attribution_examples(findings, item_set),
+    )
+
+
+def attribution_figures(findings: AttributionFindings, item_set: str) -> tuple[NamedFigure, ...]:
+    """Before and after, all series, all items."""
+    method = findings.run.method
+    shift = attribution_shift(findings.frame, findings.shift, item_set, method=method)
+    controls = attribution_controls(findings.shift, item_set, method=method)
+    overview = attribution_overview(findings.run, item_set)
+    return (
+        NamedFigure(
+            "attribution-shift", draw_attribution_shift(shift), shift.describe(),
+            "Each mark is an item, joined to itself; bars are means with 95% intervals by video.",
+        ),
+        NamedFigure(
+            "attribution-controls", draw_attribution_controls(controls), controls.describe(),
+            "The dotted line is chance: the evidence's share of the frames.",
+        ),
+        NamedFigure(
+            "attribution-overview", draw_attribution_overview(overview), overview.describe(),
+            "A row is an item. Blue speaks for the right answer, orange (−) against it.",
+        ),
+    )  # fmt: skip
+
+
+def attribution_examples(
+    findings: AttributionFindings, item_set: str, *, each: int = 2
+) -> tuple[ShownExample, ...]:
+    """Typical items of each kind, by the rule of `tables.attribution_examples`."""
+    method = findings.run.method
+    shown = []
+    examples = example_items(findings.frame, item_set, method=method, each=each)
+    for number, example in enumerate(examples):
+        strip = attribution_strip(findings.run, item_set, example.item)
+        figure = draw_attribution_strip(strip)
+        name = f"attribution-item-{number}"
+        shown.append(ShownExample(example, NamedFigure(name, figure, strip.describe())))
+    return tuple(shown)
+
+
+def write_attribution_pngs(findings: AttributionFindings, item_set: str) -> tuple[Path, ...]:
+    """Write an item set's figures into the run's `figures/` as PNG.
+
+    Raises:
+        SettingError: There is no Chrome or Chromium to draw with.
+    """
+    directory = findings.run.directory / FIGURES
+    figures = [
+        *attribution_figures(findings, item_set),
+        *(shown.figure for shown in attribution_examples(findings, item_set)),
+    ]
+    paths = {directory / f"{figure.name}.png": figure.figure for figure in figures}
+    write_pngs(paths)
+    return tuple(paths)
