@@ -33,6 +33,13 @@ ATTRIBUTE = "attribute"
 """Directory of an attribution run below a run's."""
 RECORDS = "attributions.jsonl"
 
+BASELINE_LABELS = {
+    "mean": "the video's mean frame",
+    "black": "a black frame",
+    "blurred": "the frame blurred",
+    "previous": "the frame before it",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class ShownExample:
@@ -61,6 +68,12 @@ class AttributionPart:
     def method(self) -> str:
         """The run's main method, in words."""
         return METHOD_LABELS.get(self.findings.run.method, self.findings.run.method)
+
+    @property
+    def baseline(self) -> str:
+        """What stands for an absent frame, in words."""
+        name = self.findings.run.records[0].baseline
+        return BASELINE_LABELS.get(name, name)
 
 
 def attribution_directory(run_dir: Path) -> Path | None:

@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from merit_interp.plots.style import SKILL_MARKS
 from merit_interp.report import wording
+from merit_interp.report.attribution import attribution_part
 from merit_interp.report.figures import recipe_figure, search_figures, skill_figures
 from merit_interp.report.findings import Findings
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM, model_label
@@ -101,6 +102,14 @@ def skills_section(findings: Findings) -> Section | None:
     )  # fmt: skip
 
 
+def attribution_section(findings: Findings) -> Section | None:
+    """Which frames decide, and whether merging moves that to the evidence."""
+    part = attribution_part(findings.run.directory)
+    if part is None:
+        return None
+    return _section("frames", "Which frames decide", "attribution.html.jinja", part=part)
+
+
 def search_section(findings: Findings) -> Section | None:
     """How the search went."""
     figures = search_figures(findings)
@@ -143,6 +152,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     verdict_section,
     recipe_section,
     skills_section,
+    attribution_section,
     search_section,
     training_section,
     provenance_section,

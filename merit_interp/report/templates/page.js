@@ -9,3 +9,7 @@ addEventListener("beforeprint", () => {
 addEventListener("afterprint", () => {
   plots().forEach((plot) => Plotly.relayout(plot, { width: null, autosize: true }));
 });
+// a figure in a closed part of the page has no width until it is opened
+document.querySelectorAll("details").forEach((part) => part.addEventListener("toggle", () => {
+  part.querySelectorAll(".js-plotly-plot").forEach((plot) => Plotly.Plots.resize(plot));
+}));
