@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+SmallIntegers = NDArray[np.uint8] | NDArray[np.int8]
 Numbers = Sequence[float | int] | NDArray[Any]
 Names = Sequence[str] | NDArray[Any]
 
 BLOCK_ELEMENTS = 1 << 20
-"""Resamples are made in blocks of about this many numbers: 8 MB each."""
-KEPT_BLOCKS = 24
+"""Resamples are made in blocks of about this many numbers, one byte each: 1 MB."""
+KEPT_BLOCKS = 64
 """Blocks kept for the next call: a table asks for the same number of clusters again and again."""
 
 
@@ -88,7 +89,7 @@ def group_by_cluster(values: Numbers, clusters: Names) -> Grouped:
     )
 
 
-def drawn_counts(n_clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
+def drawn_counts(n_clusters: int, resamples: int, seed: int) -> Iterator[SmallIntegers]:
     """How often each cluster is drawn, with replacement, in each bootstrap resample.
 
     Yields:
@@ -97,43 +98,46 @@ def drawn_counts(n_clusters: int, resamples: int, seed: int) -> Iterator[FloatAr
     return _blocks(_counts_block, n_clusters, resamples, seed)
 
 
-def random_signs(n_clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
+def random_signs(n_clusters: int, resamples: int, seed: int) -> Iterator[SmallIntegers]:
     """Random signs for each cluster, -1 or +1, in blocks (rows, clusters)."""
     return _blocks(_signs_block, n_clusters, resamples, seed)
 
 
 @lru_cache(KEPT_BLOCKS)
-def every_sign(n_clusters: int) -> FloatArray:
+def every_sign(n_clusters: int) -> SmallIntegers:
     """All sign patterns of the clusters, (2 ** clusters, clusters) of -1 and +1."""
     bits = np.arange(2**n_clusters)[:, None] >> np.arange(n_clusters) & 1
-    return _frozen((2 * bits - 1).astype(np.float64))
+    return _kept((2 * bits - 1).astype(np.int8))
 
 
 def _blocks(
-    make: Callable[[int, int, int, int], FloatArray], n_clusters: int, resamples: int, seed: int
-) -> Iterator[FloatArray]:
+    make: Callable[[int, int, int, int], SmallIntegers],
+    n_clusters: int,
+    resamples: int,
+    seed: int,
+) -> Iterator[SmallIntegers]:
     most_rows = max(1, BLOCK_ELEMENTS // n_clusters)
     for number, start in enumerate(range(0, resamples, most_rows)):
         yield make(min(most_rows, resamples - start), n_clusters, seed, number)
 
 
 @lru_cache(KEPT_BLOCKS)
-def _counts_block(rows: int, n_clusters: int, seed: int, number: int) -> FloatArray:
+def _counts_block(rows: int, n_clusters: int, seed: int, number: int) -> SmallIntegers:
     generator = np.random.default_rng([seed, number])
     drawn = generator.integers(0, n_clusters, size=(rows, n_clusters))
     drawn += np.arange(rows)[:, None] * n_clusters
     counts = np.bincount(drawn.ravel(), minlength=rows * n_clusters)
-    return _frozen(counts.reshape(rows, n_clusters).astype(np.float64))
+    # a cluster is drawn Poisson(1) times, nearly: more than 255 has a chance below 1e-500
+    return _kept(counts.reshape(rows, n_clusters).astype(np.uint8))
 
 
 @lru_cache(KEPT_BLOCKS)
-def _signs_block(rows: int, n_clusters: int, seed: int, number: int) -> FloatArray:
+def _signs_block(rows: int, n_clusters: int, seed: int, number: int) -> SmallIntegers:
     generator = np.random.default_rng([seed, number])
-    signs = 2 * generator.integers(0, 2, size=(rows, n_clusters)) - 1
-    return _frozen(signs.astype(np.float64))
+    return _kept((2 * generator.integers(0, 2, size=(rows, n_clusters)) - 1).astype(np.int8))
 
 
-def _frozen(block: FloatArray) -> FloatArray:
-    # shared between calls, so nobody may change it
+def _kept(block: SmallIntegers) -> SmallIntegers:
+    """A block that is shared between calls, so that nobody may change it."""
     block.setflags(write=False)
     return block
