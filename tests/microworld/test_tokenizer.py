@@ -2,9 +2,10 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from merit_interp.microworld import backbone_directory, vlm_directory
 from merit_interp.microworld.tokenizer import (
@@ -55,9 +56,18 @@ def test_unknown_words_become_unknown_tokens_and_known_ones_are_not_cut_from_the
     assert "red" in TOKENIZER.convert_ids_to_tokens(TOKENIZER.encode("red circles"))
 
 
-@pytest.mark.parametrize("directory", [vlm_directory(), backbone_directory()])
-def test_saved_tokenizers_are_this_one(directory: Path) -> None:
-    saved = AutoTokenizer.from_pretrained(directory)
+@pytest.mark.parametrize(
+    ("kind", "directory"),
+    [
+        (AutoTokenizer, vlm_directory()),
+        (PreTrainedTokenizerFast, vlm_directory()),
+        # transformers' AutoTokenizer puts Qwen2Tokenizer in place of what any directory of model
+        # type qwen2 declares, so the backbone's tokenizer is loaded by its own class.
+        (PreTrainedTokenizerFast, backbone_directory()),
+    ],
+)
+def test_saved_tokenizers_are_this_one(kind: Any, directory: Path) -> None:
+    saved = kind.from_pretrained(directory)
     assert saved.get_vocab() == TOKENIZER.get_vocab()
     text = "<video>What colour is the third shape?"
     assert saved.encode(text) == TOKENIZER.encode(text)
