@@ -61,6 +61,9 @@ def search(
     validation_share: Annotated[
         float, typer.Option(help="Share of the videos kept for choosing the winner.")
     ] = 0.5,
+    parsimony: Annotated[
+        float, typer.Option(help="Share of the objective that fewer layers may cost; 0 for none.")
+    ] = 0.05,
     answers: Annotated[
         str, typer.Option(help="What is scored of an option: its letter, or option_text.")
     ] = "letter",
@@ -85,6 +88,7 @@ def search(
         sampler=sampler, budget=budget, penalty=penalty, levels=_numbers(levels),
         projections=_projections(projections), per_projection=per_projection,
         objective=objective, seed=seed, top=top, validation_share=validation_share,
+        parsimony=parsimony,
     )  # fmt: skip
     if answers not in ("letter", "option_text"):
         raise SettingError(f"answers {answers!r}", valid="letter or option_text")

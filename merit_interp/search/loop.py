@@ -21,11 +21,12 @@ from merit_interp.records import Trial
 from merit_interp.search.ledger import Ledger
 from merit_interp.search.ledger_scores import LedgerScores
 from merit_interp.search.objective import pareto_front
+from merit_interp.search.pruning import Layers, pruned_layers
 from merit_interp.search.samplers import make_sampler
-from merit_interp.search.settings import SearchSettings
+from merit_interp.search.settings import SearchSettings, Split
 from merit_interp.search.spaces import Space, Vector
 from merit_interp.search.subject import Subject
-from merit_interp.search.trials import TrialFile, made_trial, ranked, recipe_of
+from merit_interp.search.trials import TrialFile, layers_of, made_trial, ranked
 from merit_interp.search.verdict import Verdict, judge
 
 TRIALS = "trials.jsonl"
@@ -70,12 +71,48 @@ def run_search(
     """
     scores = LedgerScores(subject, ledger)
     try:
-        trials = _search(settings, subject, scores, run, watch)
+        trials, pruned = _search(settings, subject, scores, run, watch)
         write_json(run / PARETO, [trial.to_row() for trial in pareto_front(trials)])
-        validated = _validate(settings, subject, scores, trials, run, watch)
+        validated = _validate(settings, subject, scores, trials, pruned, run, watch)
         return judge(settings, subject.identity, trials, validated, scores.of)
     finally:
         subject.merge.restore()
+
+
+class _Tries:
+    """Recipes tried on one split, each once, in the order in which they are asked for."""
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        subject: Subject,
+        scores: LedgerScores,
+        split: Split,
+        file: TrialFile,
+        watch: Watch | None,
+    ) -> None:
+        self._subject, self._scores, self._split = subject, scores, split
+        self._file, self._watch = file, watch
+        self._objective = settings.made_objective()
+        self._vlm = scores.of(subject.identity, split)
+        self.by_recipe: dict[str, Trial] = {}
+
+    def of(self, layers: Layers, phase: str, total: int, number: int | None = None) -> Trial:
+        """The trial of a recipe with these layers; known ones are not scored again."""
+        recipe = self._subject.identity.with_layers(layers)
+        if recipe.merge_hash in self.by_recipe:
+            return self.by_recipe[recipe.merge_hash]
+        before = self._scores.n_by_model
+        merged = self._scores.of(recipe, self._split)
+        number = len(self.by_recipe) if number is None else number
+        trial = made_trial(number, recipe, self._split, self._objective, self._vlm, merged)
+        self.by_recipe[recipe.merge_hash] = trial
+        self._file.append(trial)
+        if self._watch is not None:
+            by_model = self._scores.n_by_model > before
+            best = ranked(self.by_recipe.values())[0]
+            self._watch(Step(phase, len(self.by_recipe), total, by_model, best))
+        return trial
 
 
 def _search(
@@ -84,32 +121,37 @@ def _search(
     scores: LedgerScores,
     run: Path,
     watch: Watch | None,
-) -> list[Trial]:
-    """As many different recipes as the budget allows, in the order of their proposal."""
-    objective = settings.made_objective()
+) -> tuple[list[Trial], Trial]:
+    """As many different recipes as the budget allows, and the best of them pruned."""
     space = settings.space(subject.n_layers)
     sampler = make_sampler(settings.sampler, space, settings.seed)
-    vlm = scores.of(subject.identity, "search")
     budget = min(settings.budget, space.n_points or settings.budget)
-    trials: dict[str, Trial] = {}
     repeats = 0
     proposals = _proposals(space, sampler.ask)
     with TrialFile(run / TRIALS) as file:
-        while len(trials) < budget and repeats < MOST_REPEATS:
+        tries = _Tries(settings, subject, scores, "search", file, watch)
+        while len(tries.by_recipe) < budget and repeats < MOST_REPEATS:
             vector = next(proposals)
-            recipe = subject.identity.with_layers(space.layers(vector))
-            repeats = repeats + 1 if recipe.merge_hash in trials else 0
-            if not repeats:
-                before = scores.n_by_model
-                merged = scores.of(recipe, "search")
-                trial = made_trial(len(trials), recipe, "search", objective, vlm, merged)
-                trials[recipe.merge_hash] = trial
-                file.append(trial)
-                if watch is not None:
-                    best = ranked(trials.values())[0]
-                    watch(Step("search", len(trials), budget, scores.n_by_model > before, best))
-            sampler.tell(vector, trials[recipe.merge_hash].objective)
-    return list(trials.values())
+            known = len(tries.by_recipe)
+            trial = tries.of(space.layers(vector), "search", budget)
+            repeats = repeats + 1 if len(tries.by_recipe) == known else 0
+            sampler.tell(vector, trial.objective)
+        best = ranked(tries.by_recipe.values())[0]
+        pruned = _pruned(settings, best, tries)
+        return list(tries.by_recipe.values()), pruned
+
+
+def _pruned(settings: SearchSettings, best: Trial, tries: _Tries) -> Trial:
+    """The best trial without the layers that it does not need, itself a trial."""
+    if best.objective <= 0.0 or settings.parsimony == 0.0:
+        return best
+    total = len(tries.by_recipe) + 2 * len(best.layers)
+    layers = pruned_layers(
+        layers_of(best),
+        floor=(1.0 - settings.parsimony) * best.objective,
+        objective_of=lambda layers: tries.of(layers, "pruning", total).objective,
+    )
+    return tries.of(layers, "pruning", total)
 
 
 def _proposals(space: Space, ask: Callable[[], Vector]) -> Iterator[Vector]:
@@ -123,23 +165,16 @@ def _validate(
     subject: Subject,
     scores: LedgerScores,
     trials: Sequence[Trial],
+    pruned: Trial,
     run: Path,
     watch: Watch | None,
 ) -> list[Trial]:
-    """The best trials again, on the videos that the search did not see; best on search first."""
-    objective = settings.made_objective()
+    """The best trials and the pruned one again, on videos that the search did not see."""
     chosen = [trial for trial in ranked(trials) if trial.layers][: settings.top]
-    vlm = scores.of(subject.identity, "validation")
-    validated: list[Trial] = []
+    if pruned.layers and pruned not in chosen:
+        chosen.append(pruned)
     with TrialFile(run / VALIDATION) as file:
-        for trial in chosen:
-            recipe = recipe_of(trial, subject.identity)
-            before = scores.n_by_model
-            merged = scores.of(recipe, "validation")
-            again = made_trial(trial.number, recipe, "validation", objective, vlm, merged)
-            validated.append(again)
-            file.append(again)
-            if watch is not None:
-                watch(Step("validation", len(validated), len(chosen),
-                           scores.n_by_model > before, ranked(validated)[0]))  # fmt: skip
-    return validated
+        tries = _Tries(settings, subject, scores, "validation", file, watch)
+        return [
+            tries.of(layers_of(trial), "validation", len(chosen), trial.number) for trial in chosen
+        ]

@@ -60,6 +60,9 @@ class SearchSettings:
     """Recipes, best first on the search split, that are scored on the validation split."""
     validation_share: float = 0.5
     """Share of the videos that is kept from the search for choosing the winner."""
+    parsimony: float = 0.05
+    """Share of the objective that may be lost for a recipe of fewer layers: the best recipe is
+    pruned so far, beyond the budget, and chosen with that much leniency; 0 prunes nothing."""
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
@@ -72,6 +75,10 @@ class SearchSettings:
         for name in ("budget", "top"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} {getattr(self, name)}", valid="at least 1")
+        if not 0.0 <= self.parsimony < 1.0:
+            raise SettingError(
+                f"parsimony {self.parsimony}", valid="a number from 0 to less than 1"
+            )
         if not 0.0 < self.validation_share < 1.0:
             raise SettingError(
                 f"validation share {self.validation_share}", valid="a number between 0 and 1"

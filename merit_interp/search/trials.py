@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Literal
 
 from merit_interp.errors import RunError
-from merit_interp.recipe import Recipe
+from merit_interp.recipe import Coefficient, Recipe
 from merit_interp.record_files import JsonlAppender, read_jsonl
 from merit_interp.records import ItemScore, Trial
 from merit_interp.search.objective import Objective
@@ -43,14 +43,36 @@ def made_trial(
     )
 
 
+def layers_of(trial: Trial) -> dict[int, Coefficient]:
+    """The coefficients that a trial tried."""
+    return {int(layer): share for layer, share in trial.layers.items()}
+
+
 def recipe_of(trial: Trial, identity: Recipe) -> Recipe:
     """The recipe that a trial tried."""
-    return identity.with_layers({int(layer): share for layer, share in trial.layers.items()})
+    return identity.with_layers(layers_of(trial))
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
     """Best objective first; of equals, the one that was proposed first."""
     return sorted(trials, key=lambda trial: (-trial.objective, trial.number))
+
+
+def most_parsimonious(trials: Sequence[Trial], parsimony: float) -> Trial:
+    """The trial of fewest layers among those nearly as good as the best.
+
+    As in the one-standard-error rule for choosing the size of a tree (Breiman et al.,
+    Classification and Regression Trees, 1984, section 3.4.3), but with a stated share in place of
+    a standard error, so that the choice does not depend on how many items there are.
+
+    Args:
+        trials: At least one, on one split.
+        parsimony: Share of the best objective that may be lost for fewer layers.
+    """
+    best = ranked(trials)[0]
+    floor = best.objective - parsimony * abs(best.objective)
+    near = [trial for trial in trials if trial.objective >= floor]
+    return min(near, key=lambda trial: (len(trial.layers), -trial.objective, trial.number))
 
 
 class TrialFile:

@@ -18,7 +18,7 @@ from merit_interp.recipe import Recipe
 from merit_interp.records import ItemScore, Skill, Trial
 from merit_interp.search.objective import KINDS, SKILLS, Objective
 from merit_interp.search.settings import SPLITS, SearchSettings, Split, pinned_versions
-from merit_interp.search.trials import ranked, recipe_of
+from merit_interp.search.trials import most_parsimonious, recipe_of
 from merit_interp.statistics.paired import PairedDifference, paired_difference
 
 ScoresOf = Callable[[Recipe, Split], list[ItemScore]]
@@ -59,7 +59,7 @@ def judge(
     if not validated:
         reason = "no recipe that merges anything was tried"
         return _verdict(identity, found=False, reason=reason, about=about)
-    best = ranked(validated)[0]
+    best = most_parsimonious(validated, settings.parsimony)
     recipe = recipe_of(best, identity)
     objective = settings.made_objective()
     pairs = {s: (scores_of(identity, s), scores_of(recipe, s)) for s in SPLITS}

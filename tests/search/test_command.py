@@ -25,7 +25,7 @@ from merit_interp.search.subject import SearchInputs, load_subject
 from merit_interp.search.trials import ranked
 from tests.search.conftest import World
 
-SETTINGS = SearchSettings(budget=12, top=2, seed=1)
+SETTINGS = SearchSettings(budget=12, top=2, seed=1, parsimony=0.0)
 FILES = {
     "run.json", "ledger.jsonl", "trials.jsonl", "validation.jsonl", "pareto.json",
     "recipe.json", "finished.json",
@@ -180,8 +180,23 @@ def test_every_sampler_resumes(world: World, tmp_path: Path, sampler: str) -> No
     assert (other / "trials.jsonl").read_bytes() == (run / "trials.jsonl").read_bytes()
 
 
+def test_the_best_recipe_is_pruned_and_validated(world: World, tmp_path: Path) -> None:
+    settings = SearchSettings(sampler="random", budget=8, top=1, parsimony=0.3)
+    find_recipe(settings, inputs_of(world), tmp_path / "run")
+    trials = trials_in(tmp_path / "run" / "trials.jsonl")
+    searched, tried_for_pruning = trials[:8], trials[8:]
+    best = ranked(searched)[0]
+    assert best.objective > 0
+    assert 0 < len(tried_for_pruning) <= 2 * len(best.layers)
+    assert all(set(trial.layers) < set(best.layers) for trial in tried_for_pruning)
+    near = [t for t in (best, *tried_for_pruning) if t.objective >= 0.7 * best.objective]
+    fewest = min(len(trial.layers) for trial in near)
+    validated = trials_in(tmp_path / "run" / "validation.jsonl")
+    assert fewest in {len(trial.layers) for trial in validated}
+
+
 def test_a_small_space_is_tried_whole_and_no_more(world: World, tmp_path: Path) -> None:
-    settings = SearchSettings(sampler="random", budget=100, top=1, levels=(0.0, 1.0))
+    settings = SearchSettings(sampler="random", budget=100, top=1, levels=(0.0, 1.0), parsimony=0.0)
     find_recipe(settings, inputs_of(world), tmp_path / "run")
     trials = trials_in(tmp_path / "run" / "trials.jsonl")
     assert len(trials) == 2**4
