@@ -48,6 +48,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _threads() -> int:
+    """Threads that torch computes with; this file is also used where torch is not loaded."""
+    torch = sys.modules.get("torch")
+    return len(os.sched_getaffinity(0)) if torch is None else int(torch.get_num_threads())
+
+
 def provenance(
     *,
     seed: int,
@@ -64,7 +70,7 @@ def provenance(
         seed=seed,
         device=device,
         dtype=dtype,
-        threads=int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))),
+        threads=_threads(),
         fingerprints=dict(fingerprints),
         settings=dict(settings),
         started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

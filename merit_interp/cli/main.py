@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
-from merit_interp.cli import demo, evaluate, items, merge, pair, report, search
+from merit_interp.cli import attribute, demo, evaluate, items, mask, merge, pair, report, search
 from merit_interp.errors import ItemError, MeritError
 
 USER_ERROR = 2
@@ -34,6 +34,8 @@ app.command()(pair.pair)
 app.command()(search.search)
 app.command()(merge.merge)
 app.command()(evaluate.evaluate)
+app.command()(mask.mask)
+app.command()(attribute.attribute)
 app.command()(report.report)
 app.add_typer(items.app, name="items")
 

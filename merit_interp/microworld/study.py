@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from merit_interp.merging.recipe_evaluation import (
     EvaluationSettings,
     ItemSet,
@@ -79,6 +81,9 @@ def run_study(
         RunError: The directory is in use, or holds a study of other settings.
     """
     open_run_directory(run, resume=resume, overwrite=overwrite)
+    # matrices of 64 columns gain nothing from threads, and lose ten times their speed to them
+    # where another process wants the cores
+    torch.set_num_threads(1)
     items = write_item_sets(run / "items", seed=settings.search.seed, sizes=settings.sizes)
     inputs = SearchInputs(
         str(vlm_directory()),

@@ -57,7 +57,7 @@ def test_a_single_layer_is_never_left_out() -> None:
 
 def trial(number: int, n_layers: int, value: float) -> Trial:
     layers = {str(layer): 0.5 for layer in range(n_layers)}
-    return Trial(number, f"r{number}", layers, "validation", value, value, 0, value, 0, 0, 0)
+    return Trial(number, f"r{number}", layers, "validation", value, value, 0.0, value, 0.0)
 
 
 def test_fewer_layers_win_among_those_nearly_as_good() -> None:
