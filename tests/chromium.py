@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,37 +23,44 @@ FLAGS = (
 )  # fmt: skip
 
 
-def measured_at_width(page: Path, width: int, scratch: Path) -> dict[str, int]:
-    """Open a page in a frame of some width and count what it shows.
+MEASURE = """
+  const measured = (page) => {
+    const root = page.documentElement;
+    const drawn = Array.from(page.querySelectorAll(".plot .main-svg:first-child"));
+    const edge = (svg) => svg.closest(".plot").getBoundingClientRect().right + 1;
+    return {
+      scroll_width: root.scrollWidth, client_width: root.clientWidth,
+      figures: page.querySelectorAll(".plot").length, drawn: drawn.length,
+      wide: drawn.filter((svg) => svg.getBoundingClientRect().right > edge(svg)).length,
+    };
+  };
+  addEventListener("load", () => setTimeout(() => {
+    const frames = Array.from(document.querySelectorAll("iframe"));
+    document.title = JSON.stringify(frames.map((frame) => measured(frame.contentDocument)));
+  }, 1000));
+"""
 
-    A frame, since Chromium's own window has no less than 500 pixels. Returns `scroll_width` and
-    `client_width` of the page, `figures`, those of them that are `drawn`, and how many are `wide`:
-    beyond the edge of the window.
+
+def measured_at_widths(page: Path, widths: Sequence[int], scratch: Path) -> list[dict[str, int]]:
+    """Open a page in frames of some widths and count what each shows.
+
+    Frames, since Chromium's own window has no less than 500 pixels. Returns for each `scroll_width`
+    and `client_width` of the page, `figures`, those of them that are `drawn`, and how many are
+    `wide`: beyond the edge of their place.
     """
-    measure = """
-      const page = document.querySelector("iframe").contentDocument;
-      const root = page.documentElement;
-      const drawn = Array.from(page.querySelectorAll(".plot .main-svg:first-child"));
-      const edge = root.clientWidth + 1;
-      const counts = {
-        scroll_width: root.scrollWidth, client_width: root.clientWidth,
-        figures: page.querySelectorAll(".plot").length, drawn: drawn.length,
-        wide: drawn.filter((svg) => svg.getBoundingClientRect().right > edge).length,
-      };
-      document.title = Object.entries(counts).map((entry) => entry.join("=")).join(" ");
-    """
-    frame = scratch / f"frame-{width}.html"
-    frame.write_text(
-        f'<title></title><iframe src="{page.resolve().as_uri()}" '
-        f'style="width:{width}px;height:3000px;border:0"></iframe>'
-        f"<script>addEventListener('load', () => setTimeout(() => {{{measure}}}, 1000))</script>"
+    frames = "".join(
+        f'<iframe src="{page.resolve().as_uri()}" style="width:{width}px;height:3000px"></iframe>'
+        for width in widths
     )
+    outer = scratch / "frames.html"
+    outer.write_text(f"<title></title>{frames}<script>{MEASURE}</script>")
     assert EXECUTABLE is not None
-    profile = f"--user-data-dir={scratch / f'profile-{width}'}"
+    profile = f"--user-data-dir={scratch / 'profile'}"
     shown = subprocess.run(
-        [EXECUTABLE, *FLAGS, profile, "--dump-dom", frame.as_uri()],
-        capture_output=True, text=True, timeout=60, check=True,
+        [EXECUTABLE, *FLAGS, profile, "--dump-dom", outer.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
     ).stdout  # fmt: skip
     title = re.search(r"<title>(.*?)</title>", shown)
     assert title is not None
-    return {name: int(value) for name, value in (p.split("=") for p in title[1].split())}
+    measured: list[dict[str, int]] = json.loads(html.unescape(title[1]))
+    return measured

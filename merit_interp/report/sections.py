@@ -48,7 +48,7 @@ def sections(findings: Findings) -> list[Section]:
 
 
 def verdict_section(findings: Findings) -> Section | None:
-    """Before and after in two numbers, and the four claims with what decides each."""
+    """Before and after in two numbers, and each claim with what decides it."""
     verdict = findings.verdict
     if verdict is None:
         return None
