@@ -122,7 +122,7 @@ def draw_attribution_controls(data: AttributionControls) -> go.Figure:
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
     height = TITLE_PIXELS + LEGEND_PIXELS + ROW_PIXELS * len(rows) + 60
-    title = f"{data.item_set}: attribution on the evidence, points beyond chance"
+    title = f"{data.item_set}: attribution on the evidence, every model and control"
     styled(figure, title=title, height=height)
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5, "dash": "dot"})
     figure.update_yaxes(

@@ -146,7 +146,7 @@ def draw_attribution_shift(data: AttributionShift) -> go.Figure:
             for p in data.panels
         ],
     )  # fmt: skip
-    title = f"{data.item_set}: attribution on the evidence, points beyond chance"
+    title = f"{data.item_set}: attribution on the evidence, item by item"
     styled(figure, title=title, height=HEIGHT)
     figure.update_annotations(font={"size": 12, "color": INK})
     figure.update_layout(margin_t=TITLE_PIXELS + 44, showlegend=False)

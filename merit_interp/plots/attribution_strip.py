@@ -211,7 +211,8 @@ def _write_numbers(
 
 def _signed(score: float, limit: float) -> str:
     """With as many digits as the scale of the figure needs."""
-    return f"{score:+.{1 if limit >= 10 else 2}f}".replace("-", "−")
+    text = f"{score:+.{1 if limit >= 10 else 2}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
 def _mark_evidence(figure: go.Figure, strip: AttributionStrip, above: float) -> None:

@@ -11,7 +11,7 @@ counted. This file must not know how attributions are computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,8 +89,13 @@ def shift_table(frame: pd.DataFrame, *, method: str, seed: int = 0) -> pd.DataFr
     rows = []
     for item_set, part in frame.groupby("item_set", sort=False):
         averaged = draws_averaged(part[part["status"] == "ok"])
+        keys = ["model", "condition", "method"]
+        by_series = {
+            Series(*map(str, key)): rows.set_index("item")
+            for key, rows in averaged.groupby(keys, sort=False)
+        }
         for cell in _cells(averaged, method):
-            row = _row(averaged, cell, seed)
+            row = _row(by_series, cell, seed)
             if row["n_items"]:
                 rows.append({"item_set": item_set, **row})
     return pd.DataFrame(rows, columns=list(SHIFT_COLUMNS)).astype(SHIFT_COLUMNS)
@@ -109,9 +114,14 @@ def _cells(averaged: pd.DataFrame, method: str) -> Iterator[_Cell]:
                     yield _Cell(contrast, metric, skill, items)
 
 
-def _row(averaged: pd.DataFrame, cell: _Cell, seed: int) -> dict[str, str | int | float]:
+def _row(
+    by_series: Mapping[Series, pd.DataFrame], cell: _Cell, seed: int
+) -> dict[str, str | int | float]:
     series, against = cell.contrast.series, cell.contrast.against
-    own = _values(averaged, series, cell)
+    rows = by_series[series]
+    own = rows[rows["skill"] == cell.skill]
+    if cell.items != "all":
+        own = own[own["turned"] == cell.items]
     defined = own[own[cell.metric].notna()]
     bounds = METRICS[cell.metric]
     level = clustered_mean(
@@ -137,32 +147,18 @@ def _row(averaged: pd.DataFrame, cell: _Cell, seed: int) -> dict[str, str | int 
     }
     if against is None:
         return row
-    other = _values(averaged, against, cell)[["item", cell.metric]]
-    pairs = defined.merge(other, on="item", suffixes=("", "_other")).dropna(
-        subset=[f"{cell.metric}_other"]
-    )
-    a, b = pairs[cell.metric].to_numpy(), pairs[f"{cell.metric}_other"].to_numpy()
-    found = paired_difference(a, b, pairs["group"].to_numpy(), seed=seed, bounds=bounds)
+    other = by_series[against][cell.metric].reindex(defined.index).to_numpy()
+    paired = ~np.isnan(other)
+    a, b = defined[cell.metric].to_numpy()[paired], other[paired]
+    found = paired_difference(a, b, defined["group"].to_numpy()[paired], seed=seed, bounds=bounds)
     return row | {
-        "n_pairs": len(pairs),
+        "n_pairs": len(a),
         "difference": found.estimate,
         "difference_low": found.interval.low,
         "difference_high": found.interval.high,
         "difference_p": found.p_value,
         "effect_size": effect_size(found, a - b),
     }
-
-
-def _values(averaged: pd.DataFrame, series: Series, cell: _Cell) -> pd.DataFrame:
-    chosen = (
-        (averaged["model"] == series.model)
-        & (averaged["condition"] == series.condition)
-        & (averaged["method"] == series.method)
-        & (averaged["skill"] == cell.skill)
-    )
-    if cell.items != "all":
-        chosen &= averaged["turned"] == cell.items
-    return averaged[chosen]
 
 
 def effect_size(difference: PairedDifference, differences: np.ndarray) -> float:
