@@ -63,7 +63,7 @@ def search(
     ] = 0.5,
     parsimony: Annotated[
         float, typer.Option(help="Share of the objective that fewer layers may cost; 0 for none.")
-    ] = 0.05,
+    ] = 0.1,
     answers: Annotated[
         str, typer.Option(help="What is scored of an option: its letter, or option_text.")
     ] = "letter",

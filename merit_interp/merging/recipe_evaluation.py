@@ -164,6 +164,7 @@ def _describe(
             if key not in ("scoring", "placement", "batch_size")
         },
         "recipe": recipe.merge_hash,
+        "n_layers": vlm.n_layers,
         "item_sets": {
             name: {**dataclasses.asdict(chosen), "path": str(chosen.path)}
             for name, chosen in item_sets.items()

@@ -60,7 +60,7 @@ class SearchSettings:
     """Recipes, best first on the search split, that are scored on the validation split."""
     validation_share: float = 0.5
     """Share of the videos that is kept from the search for choosing the winner."""
-    parsimony: float = 0.05
+    parsimony: float = 0.1
     """Share of the objective that may be lost for a recipe of fewer layers: the best recipe is
     pruned so far, beyond the budget, and chosen with that much leniency; 0 prunes nothing."""
 

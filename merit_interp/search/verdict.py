@@ -41,6 +41,7 @@ class Verdict:
 def judge(
     settings: SearchSettings,
     identity: Recipe,
+    n_layers: int,
     trials: Sequence[Trial],
     validated: Sequence[Trial],
     scores_of: ScoresOf,
@@ -50,12 +51,13 @@ def judge(
     Args:
         settings: The search's.
         identity: The recipe that merges nothing.
+        n_layers: Text layers of the model.
         trials: All trials on the search split.
         validated: The best of them on the validation split; empty if none merges anything.
         scores_of: Every item's score under a recipe, by split.
     """
     about = {**settings.to_json(), "split": _split(settings), "versions": pinned_versions()}
-    about |= {"n_trials": len(trials), "n_validated": len(validated)}
+    about |= {"n_layers": n_layers, "n_trials": len(trials), "n_validated": len(validated)}
     if not validated:
         reason = "no recipe that merges anything was tried"
         return _verdict(identity, found=False, reason=reason, about=about)
