@@ -17,7 +17,7 @@ from rich.table import Table
 
 from merit_interp.tables.item_frames import item_scores
 from merit_interp.tables.model_names import MERGED, VLM, is_random_draw, model_label
-from merit_interp.tables.run_records import RunRecords, read_run
+from merit_interp.tables.run_records import read_run
 from merit_interp.tables.skills import SKILLS, baseline_summary
 from merit_interp.tables.verdict import judge, judged_item_set
 
@@ -34,20 +34,15 @@ def print_skills(run: Path, *, as_json: bool) -> None:
         return
     console = Console()
     console.print(_before_and_after(summary))
-    item_set = judged_item_set(scores)
-    if item_set is not None:
-        console.print(_baselines(summary[summary["item_set"] == item_set], item_set))
-    console.print(verdict_of(records, scores), markup=False, highlight=False, soft_wrap=True)
-    print(f"every model on every set, with intervals: {run / 'tables' / 'baseline_summary.csv'}")
-
-
-def verdict_of(records: RunRecords, scores: pd.DataFrame) -> str:
-    """The verdict on validation, or on the first item set, in words."""
-    item_set = judged_item_set(scores)
-    if item_set is None:
-        return "No items were scored."
     identity = records.recipe is not None and records.recipe.is_identity
-    return judge(scores, item_set, identity=identity).text
+    judged = judged_item_set(scores)
+    if judged is not None:
+        console.print(_baselines(summary[summary["item_set"] == judged], judged))
+        print(judge(scores, judged, identity=identity).text)
+    for item_set in dict.fromkeys(scores["item_set"]):
+        if item_set != judged and not identity:
+            print(f"On {item_set}: {judge(scores, item_set).headline}")
+    print(f"every model on every set, with intervals: {run / 'tables' / 'baseline_summary.csv'}")
 
 
 def _before_and_after(summary: pd.DataFrame) -> Table:
