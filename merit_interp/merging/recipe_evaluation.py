@@ -166,7 +166,8 @@ def _describe(
         "recipe": recipe.merge_hash,
         "n_layers": vlm.n_layers,
         "item_sets": {
-            name: {**dataclasses.asdict(chosen), "path": str(chosen.path)}
+            # the file itself is known by its digest, so that a moved run can be gone on with
+            name: {k: v for k, v in dataclasses.asdict(chosen).items() if k != "path"}
             for name, chosen in item_sets.items()
         },
     }
