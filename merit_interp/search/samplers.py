@@ -102,7 +102,7 @@ class CmaEsSampler:
     """CMA-ES, bounded; on levels, CMA-ES with margin over the levels' indices.
 
     It starts at the middle of the space. A population that has shrunk below what a recipe
-    resolves starts again at a random place.
+    resolves, or that holds nothing new, starts again at a random place.
 
     Source: Hansen, arXiv 1604.00772; with margin, Hamano et al., arXiv 2205.13482.
     """
@@ -115,6 +115,7 @@ class CmaEsSampler:
         self._top = 1.0 if space.levels is None else float(len(space.levels) - 1)
         self._random = np.random.default_rng(seed)
         self._dimension = space.dimension
+        self._seen: set[Vector] = set()
         self._start_at(np.full(self._dimension, self._top / 2))
 
     def _start_at(self, mean: np.ndarray) -> None:
@@ -130,6 +131,7 @@ class CmaEsSampler:
         )
         self._asked: dict[Vector, np.ndarray] = {}
         self._told: list[tuple[np.ndarray, float]] = []
+        self._n_new = 0
 
     def ask(self) -> Vector:
         """A draw from the present distribution."""
@@ -152,15 +154,18 @@ class CmaEsSampler:
 
     def tell(self, vector: Vector, value: float) -> None:
         """Collect a population; when it is whole, move the distribution."""
+        self._n_new += vector not in self._seen
+        self._seen.add(vector)
         point = self._asked.pop(vector, None)
         # the library minimises
         self._told.append((self._point(vector) if point is None else point, -value))
         if len(self._told) < self._optimizer.population_size:
             return
         population, self._told = self._told, []
+        stale, self._n_new = not self._n_new, 0
         self._optimizer.tell(population)
         spread = np.ptp([x for x, _ in population], axis=0).max() / self._top
-        if spread < 10.0**-COEFFICIENT_DECIMALS or self._optimizer.should_stop():
+        if stale or spread < 10.0**-COEFFICIENT_DECIMALS or self._optimizer.should_stop():
             self._start_at(self._random.uniform(0.0, self._top, self._dimension))
 
 
