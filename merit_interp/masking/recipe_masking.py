@@ -118,7 +118,7 @@ def mask_recipe(
         for model in models:
             told = None if progress is None else functools.partial(progress, model.name)
             sweep_model(model, plan, settings, write=write, done=done, progress=told)
-    _write_unmasked(run, models)
+    _write_unmasked(run, models, item_set=chosen.split)
     write_json(run / FINISHED_MARKER, {"masks": len(read_jsonl(run / MASKS))})
 
 
@@ -222,7 +222,7 @@ def _record(
     )
 
 
-def _write_unmasked(run: Path, models: Sequence[MaskedModel]) -> None:
+def _write_unmasked(run: Path, models: Sequence[MaskedModel], *, item_set: str) -> None:
     """Every item's score by every model as it is, out of the sweep's own records."""
     known: dict[str, dict[str, tuple[float, ...]]] = {}
     for row in read_jsonl(run / MASKS):
@@ -237,6 +237,6 @@ def _write_unmasked(run: Path, models: Sequence[MaskedModel]) -> None:
             for index, item in enumerate(items)
             if item.id in known.get(model.name, {})
         }
-        for score in model.evaluation.item_scores(log_probs, model.name, model.recipe):
+        for score in model.evaluation.item_scores(log_probs, model.name, model.recipe, item_set):
             lines.append(json.dumps(score.to_row(), ensure_ascii=False) + "\n")
     write_whole(run / SCORES, "".join(lines).encode())

@@ -28,6 +28,19 @@ from merit_interp.tables.model_names import model_label
 MASK = "mask"
 """Directory of a sweep below a run's."""
 
+REPLACEMENTS = {
+    "zero": "by nothing",
+    "mean": "by its mean over the questions for each class of token",
+    "resample": "by that of another question of the same shape",
+    "revert": "by the VLM's own",
+    "swap": "by the other model's (merged into VLM, VLM into merged)",
+}
+POSITIONS = {
+    "all": "every token",
+    "visual": "the video's tokens",
+    "text": "the text's tokens",
+    "last": "the last token of the prompt",
+}
 NUMBER_NAMES = {
     "centre_of_mass": "Centre of mass (layer)",
     "participation_ratio": "Participation ratio (layers)",
@@ -44,6 +57,18 @@ class MaskingPart:
 
     findings: MaskingFindings
     figures: tuple[NamedFigure, ...]
+
+    @property
+    def doing(self) -> str:
+        """What took the place of self-attention, and where, in words."""
+        run = self.findings.run
+        return f"{REPLACEMENTS[run.mode]}, at {POSITIONS[run.tokens]}"
+
+    @property
+    def n_items(self) -> int:
+        """Questions that the verdict's model was masked on."""
+        effects = self.findings.run.model(self.findings.verdict.model)
+        return 0 if effects is None else len(effects.items)
 
     @property
     def depth_rows(self) -> list[tuple[str, str, str, str]]:

@@ -25,6 +25,7 @@ from merit_interp.report import wording
 from merit_interp.report.attribution import attribution_part
 from merit_interp.report.figures import recipe_figure, search_figures, skill_figures
 from merit_interp.report.findings import Findings
+from merit_interp.report.masking import masking_part
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM, model_label
 from merit_interp.tables.skills import ALL
 
@@ -102,6 +103,14 @@ def skills_section(findings: Findings) -> Section | None:
     )  # fmt: skip
 
 
+def masking_section(findings: Findings) -> Section | None:
+    """Which layers' self-attention each skill needs, and whether the recipe's are special."""
+    part = masking_part(findings.run.directory)
+    if part is None:
+        return None
+    return _section("layers", "Which layers carry it", "masking.html.jinja", part=part)
+
+
 def attribution_section(findings: Findings) -> Section | None:
     """Which frames decide, and whether merging moves that to the evidence."""
     part = attribution_part(findings.run.directory)
@@ -152,6 +161,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     verdict_section,
     recipe_section,
     skills_section,
+    masking_section,
     attribution_section,
     search_section,
     training_section,

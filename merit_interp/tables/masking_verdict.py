@@ -149,11 +149,11 @@ def _against_perception(run: MaskingRun, test: Comparison) -> tuple[bool | None,
         return None, "There are not items of both skills, so reasoning is not held to perception."
     holds, limit = _holds(test)
     claim = {
-        True: "Reasoning needs them more than perception does, next to other layers",
-        False: "It is not shown that reasoning needs them more than perception does, next to "
-        "other layers",
-        None: "It cannot be shown that reasoning needs them more than perception does, next to "
-        "other layers",
+        True: "Next to other layers they weigh more on reasoning than on perception",
+        False: "Next to other layers they are not shown to weigh more on reasoning than on "
+        "perception",
+        None: "It cannot be shown that, next to other layers, they weigh more on reasoning than on "
+        "perception",
     }[holds]
     return holds, f"{claim}: {_standing(run, test)}{limit}."
 
@@ -169,11 +169,14 @@ def _holds(test: Comparison) -> tuple[bool | None, str]:
 def _standing(run: MaskingRun, test: Comparison) -> str:
     number = test.n_others + 1
     sets = f"all {number} sets" if test.exhaustive else f"{number} of {run.plan.n_possible} sets"
-    excess = f"{test.estimate:+.2f} nats more than their mean"
+    what = "cost to reasoning less that to perception" if test.test == "interaction" else "cost"
+    means = f"{what} {test.chosen:.2f} nats against a mean of {test.others:.2f}"
     if not math.isnan(test.low):
-        excess += f" (95% interval over videos {test.low:+.2f} to {test.high:+.2f})"
+        means += (
+            f" (difference {test.estimate:+.2f}, 95% interval {test.low:+.2f} to {test.high:+.2f})"
+        )
     return (
-        f"rank {test.rank} of {sets} of {_count(len(run.plan.chosen))}, {excess}, "
+        f"rank {test.rank} of {sets} of {_count(len(run.plan.chosen))}, {means}, "
         f"p = {test.p_value:.2g} ({test.p_holm:.2g} with Holm's correction)"
     )
 

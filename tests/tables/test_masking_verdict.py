@@ -35,7 +35,7 @@ def test_a_null_result_is_printed_as_one(tmp_path: Path) -> None:
     assert verdict.matters_more is False
     assert verdict.more_for_reasoning is False
     assert "are not shown to matter more" in verdict.against_others
-    assert "not shown that reasoning needs them more" in verdict.against_perception
+    assert "are not shown to weigh more on reasoning" in verdict.against_perception
 
 
 def test_too_few_sets_to_show_anything(tmp_path: Path) -> None:
