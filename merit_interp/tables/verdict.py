@@ -227,7 +227,7 @@ def _beats(rival: Rival, scores: _Scores) -> Claim:
     text += "."
     if interval.estimate > 0 and not interval.is_above(0.0):
         text += " The interval includes zero, so a tie is not ruled out."
-    return Claim(rival.claim, interval.estimate > 0, text, interval, p)
+    return Claim(rival.claim, interval.is_above(0.0), text, interval, p)
 
 
 def _headline(item_set: str, rose: Claim, kept: Claim, beats: Sequence[Claim]) -> str:
@@ -244,5 +244,5 @@ def _headline(item_set: str, rose: Claim, kept: Claim, beats: Sequence[Claim]) -
     unbeaten = (r.kind for r, claim in zip(RIVALS, beats, strict=True) if claim.holds is False)
     kinds = " and ".join(dict.fromkeys(unbeaten))
     if kinds:
-        headline += f" But {kinds} did at least as well on reasoning."
+        headline += f" But it is not shown to reason better than {kinds}."
     return headline

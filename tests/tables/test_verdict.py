@@ -45,7 +45,7 @@ def test_a_uniform_merge_that_does_as_well_is_named() -> None:
     assert found.claims[2].holds is False
     assert "the strongest of them, uniform attention 1" in found.claims[2].text
     assert "perception is" in found.claims[2].text
-    assert "But uniform merging did at least as well" in found.headline
+    assert "But it is not shown to reason better than uniform merging" in found.headline
 
 
 def test_the_identity_recipe_is_said_to_merge_nothing() -> None:
