@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,7 @@ from merit_interp.cli.options import (
     SeedOption,
 )
 from merit_interp.errors import SettingError
-from merit_interp.recipe import PROJECTIONS
+from merit_interp.recipe import PROJECTIONS, Coefficient
 
 if TYPE_CHECKING:
     from merit_interp.search.command import SearchResult
@@ -140,7 +141,13 @@ def _show(result: SearchResult, *, as_json: bool) -> None:
         return
     if result.finished_before:
         print(f"{result.run} was finished already; nothing to do")
-    layers = " ".join(f"{layer}:{share}" for layer, share in result.recipe.layers.items())
+    layers = " ".join(f"{layer}:{_share(share)}" for layer, share in result.recipe.layers.items())
     print(result.reason)
     print(f"layers {layers or 'none'}")
     print(f"recipe {result.run / 'recipe.json'}")
+
+
+def _share(coefficient: Coefficient) -> str:
+    if isinstance(coefficient, Mapping):
+        return ",".join(f"{name}={share:g}" for name, share in coefficient.items())
+    return f"{coefficient:g}"

@@ -25,6 +25,7 @@ from typing import Protocol
 
 import pytest
 
+from merit_interp.cli.search import _share
 from merit_interp.record_files import read_jsonl
 from tests.search.conftest import World
 
@@ -224,3 +225,7 @@ def test_mistakes_end_in_one_line_and_cost_nothing(
     assert message in err
     assert err.count("\n") == 1
     assert (undisturbed / "recipe.json").read_bytes() == before
+
+
+def test_coefficients_are_shown_readably() -> None:
+    assert [_share(0.25), _share({"q": 0.5, "v": 1.0})] == ["0.25", "q=0.5,v=1"]
