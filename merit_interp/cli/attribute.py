@@ -27,6 +27,7 @@ from merit_interp.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from merit_interp.cli.interrupts import keeps_results
     from merit_interp.tables.attribution_tables import AttributionFindings
 
 
@@ -42,8 +43,12 @@ def attribute(
         str, typer.Option(help="ig, ig_pixels, gradient, occlusion or shapley.")
     ] = "ig",
     baseline: Annotated[
-        str, typer.Option(help="What stands for an absent frame: mean, black, blurred, previous.")
-    ] = "mean",
+        str | None,
+        typer.Option(
+            help="What stands for an absent frame: black, mean, blurred or previous. Default: the "
+            "first that the family does not take for padding."
+        ),
+    ] = None,
     target: Annotated[
         str, typer.Option(help="margin, log_prob, chosen_margin or chosen_log_prob.")
     ] = "margin",
@@ -93,15 +98,10 @@ def attribute(
     ).checked()
     sets = item_sets_of(chosen, items)
     run = recipe.parent / "attribute" if out is None else out
-    try:
-        with attribution_progress() as watch:
-            attribute_recipe(
-                chosen, sets, settings, run, resume=resume, overwrite=overwrite, watch=watch
-            )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted; {run} keeps what was attributed. Go on with --resume"
-        ) from None
+    with keeps_results(run), attribution_progress() as watch:
+        attribute_recipe(
+            chosen, sets, settings, run, resume=resume, overwrite=overwrite, watch=watch
+        )
     findings = attribution_findings(run, seed=seed)
     write_attribution_tables(findings)
     print_attribution(findings, as_json=json)

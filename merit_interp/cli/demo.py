@@ -35,6 +35,7 @@ def demo(
     json: JsonOption = False,
 ) -> None:
     """Search, merge and evaluate on the embedded pair; write a report of it."""
+    from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.progress import blocks_progress
     from merit_interp.cli.tables import print_skills
     from merit_interp.microworld.study import StudySettings, run_study
@@ -49,15 +50,11 @@ def demo(
         draws=draws,
         placement=Placement(device=device, dtype=dtype),
     )
-    try:
+    with keeps_results(out):
         found = run_study(
             out, settings, resume=resume, overwrite=overwrite,
             searching=search_progress, scoring=blocks_progress,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted; {out} keeps what was scored. Go on with --resume"
-        ) from None
     write_tables(out)
     report = write_report(out)
     print_skills(out, as_json=json)

@@ -57,6 +57,7 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Score merged model, VLM and baselines per skill, with intervals clustered by video."""
+    from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.progress import blocks_progress
     from merit_interp.cli.tables import print_skills
     from merit_interp.merging.recipe_evaluation import EvaluationSettings, evaluate_recipe
@@ -77,7 +78,7 @@ def evaluate(
     )
     sets = item_sets_of(chosen, items)
     run = open_run_directory(out, resume=resume, overwrite=overwrite)
-    with blocks_progress() as progress:
+    with keeps_results(out), blocks_progress() as progress:
         evaluate_recipe(chosen, sets, settings, run, progress=progress)
     write_tables(run)
     print_skills(run, as_json=json)

@@ -74,6 +74,7 @@ def mask(
     json: JsonOption = False,
 ) -> None:
     """Mask self-attention layer by layer and say whether the recipe's layers are special."""
+    from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.masking import print_findings
     from merit_interp.cli.progress import sweep_progress
     from merit_interp.masking.recipe_masking import mask_recipe
@@ -99,23 +100,18 @@ def mask(
     )
     ((_, item_set),) = item_sets_of(chosen, None if items is None else [items]).items()
     run = recipe.parent / "mask" if out is None else out
-    try:
-        with sweep_progress() as progress:
-            mask_recipe(
-                chosen,
-                item_set,
-                settings,
-                run,
-                placement=Placement(device=device, dtype=dtype),
-                reference=None if reference is None else ItemSet(reference),
-                resume=resume,
-                overwrite=overwrite,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted; {run} keeps what was masked. Go on with --resume"
-        ) from None
+    with keeps_results(run), sweep_progress() as progress:
+        mask_recipe(
+            chosen,
+            item_set,
+            settings,
+            run,
+            placement=Placement(device=device, dtype=dtype),
+            reference=None if reference is None else ItemSet(reference),
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+        )
     findings = masking_findings(run, seed=seed)
     write_masking_tables(findings)
     print_findings(findings, as_json=json)

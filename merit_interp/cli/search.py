@@ -7,8 +7,6 @@ This file parses, calls and prints; it must not propose or score a recipe.
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,6 +76,7 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """Search the recipe that restores reasoning at the least cost to perception."""
+    from merit_interp.cli.interrupts import keeps_results
     from merit_interp.models.loading import Placement
     from merit_interp.recipe import Scoring
     from merit_interp.search.command import find_recipe
@@ -98,17 +97,8 @@ def search(
         vlm, backbone, items, scoring,
         Placement(device=device, dtype=dtype), batch_size=batch_size, max_failed=max_failed,
     )  # fmt: skip
-    try:
-        with search_progress() as watch:
-            result = find_recipe(
-                settings, inputs, out, resume=resume, overwrite=overwrite, watch=watch
-            )
-    except KeyboardInterrupt:
-        # said here, since typer ends the process with 130 and without a word
-        print(
-            f"merit-interp: interrupted; {out} keeps what was scored. {_go_on()}", file=sys.stderr
-        )
-        raise
+    with keeps_results(out), search_progress() as watch:
+        result = find_recipe(settings, inputs, out, resume=resume, overwrite=overwrite, watch=watch)
     _show(result, as_json=json)
 
 
@@ -126,11 +116,6 @@ def _projections(text: str) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",")]
     order = {name: place for place, name in enumerate(PROJECTIONS)}
     return tuple(sorted(names, key=lambda name: order.get(name, len(order))))
-
-
-def _go_on() -> str:
-    arguments = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
-    return f"Go on with: {shlex.join(['merit-interp', *arguments, '--resume'])}"
 
 
 def _show(result: SearchResult, *, as_json: bool) -> None:

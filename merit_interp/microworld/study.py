@@ -27,7 +27,7 @@ from merit_interp.microworld import backbone_directory, vlm_directory
 from merit_interp.microworld.item_sets import write_item_sets
 from merit_interp.models.loading import Placement, load_backbone
 from merit_interp.recipe import Recipe, Scoring
-from merit_interp.record_files import JsonlAppender, open_run_directory
+from merit_interp.record_files import FINISHED_MARKER, JsonlAppender, open_run_directory
 from merit_interp.scoring.evaluation import Evaluation
 from merit_interp.search.command import SearchResult, find_recipe
 from merit_interp.search.loop import Watch
@@ -104,9 +104,11 @@ def run_study(
         batch_size=BATCH,
         placement=settings.placement,
     )
+    # the search marked the run as finished; the study is so only after its evaluation
+    (run / FINISHED_MARKER).unlink(missing_ok=True)
     with scoring() if scoring else contextlib.nullcontext() as scored:
-        evaluate_recipe(found.recipe, item_sets, evaluation, run, progress=scored)
         _score_backbone(found.recipe, item_sets, evaluation, run)
+        evaluate_recipe(found.recipe, item_sets, evaluation, run, progress=scored)
     return found
 
 
