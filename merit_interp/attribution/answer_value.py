@@ -80,7 +80,7 @@ class AnswerValue:
             **{item.pixels: pixels},
             logits_to_keep=batch.batch.kept,
             use_cache=False,
-        ).logits
+        ).logits.to(units.device)
         return torch.cat(
             [option_log_probs(part, batch.batch) for part in torch.split(logits, batch.n_rows)]
         )

@@ -119,7 +119,7 @@ def _record(
         recipe=block.state.merge_hash,
         condition=block.condition,
         method=block.method,
-        baseline=settings.baseline,
+        baseline=videos.baseline,
         target=settings.target,
         unit=videos.unit,
         answer=item.answer,

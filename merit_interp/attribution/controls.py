@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from merit_interp.attribution.baselines import baseline_frames
 from merit_interp.tensor_shapes import Frames
 
 Control = Literal["shuffled", "reversed", "black", "single_frame"]
@@ -28,7 +29,8 @@ class ControlledFrames:
 
     frames: Frames
     baseline: Frames
-    """Each shown frame's own baseline: it goes where the frame goes."""
+    """Each shown frame's own baseline: it goes where the frame goes. For a black video against
+    black, the video's mean frame."""
     order: tuple[int, ...]
     """Which of the video's frames stands at each place, for the evidence."""
 
@@ -51,7 +53,11 @@ def controlled_frames(
         case "reversed":
             order = places[::-1]
         case "black":
-            return ControlledFrames(np.zeros_like(frames), baseline, tuple(places))
+            black = np.zeros_like(frames)
+            if np.array_equal(black, baseline):
+                # against itself nothing would be left to attribute
+                baseline = baseline_frames("mean", frames)
+            return ControlledFrames(black, baseline, tuple(places))
         case "single_frame":
             # the middle one: chosen by its place, so never for what it shows
             middle = frames[len(frames) // 2]

@@ -3,8 +3,8 @@
     estimate_run(vlm, framed, settings, methods=["ig"] * 20, n_items=64).text
 
 Memory is counted: what the forward of one row keeps for its backward. Time is that of one full
-forward, with its backward and without, times the forwards that the methods need. This file must not
-know recipes or records.
+forward of each method, with its backward where it needs one, times the forwards that it takes. This
+file must not know recipes or records.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from merit_interp.attribution.answer_value import AnswerValue
 from merit_interp.attribution.framed_items import FramedItem, join
-from merit_interp.attribution.methods import METHODS
+from merit_interp.attribution.methods import METHODS, MethodSettings
 from merit_interp.attribution.settings import AttributionSettings
 from merit_interp.models.loading import LoadedModel
 
@@ -30,7 +30,8 @@ class RunEstimate:
     seconds: float
     """Of all methods on all items, no item tried again."""
     activation_bytes: int
-    """What one forward keeps for its backward, beside the weights."""
+    """What one forward of the main method keeps for its backward, beside the weights; 0 for a
+    method without gradients."""
     rows: int
     """Prompt rows of that forward."""
 
@@ -65,24 +66,30 @@ def estimate_run(
     """
     batch = join([item], vlm.device)
     value = AnswerValue(vlm, batch, settings.target)
-    kept = _kept_for_backward(value)
     copies = max(1, settings.batch_size // batch.n_rows)
-    pixels = batch.shown.repeat(copies, 1, 1)
-    with torch.no_grad():
-        forward = _seconds(vlm, lambda: value(pixels)) / copies
-    pixels.requires_grad_()
-    both = _seconds(vlm, lambda: torch.autograd.grad(value(pixels).sum(), pixels)) / copies
     seconds = 0.0
-    for name in methods:
+    for name in dict.fromkeys(methods):
         method = METHODS[name]
         steps = method.default_steps if settings.steps is None else settings.steps
         passes = method.passes(batch.n_units, steps)
-        seconds += n_items * passes * (both if method.uses_gradients else forward)
+        each = _seconds_per_pass(value, name, min(copies, passes), settings.batch_size)
+        seconds += methods.count(name) * n_items * passes * each
+    kept = _kept_for_backward(value, settings.method)
     return RunEstimate(seconds, kept * copies, copies * batch.n_rows)
 
 
-def _kept_for_backward(value: AnswerValue) -> int:
-    """Bytes that the forward of one pass keeps, weights left out; each storage once."""
+def _seconds_per_pass(value: AnswerValue, name: str, copies: int, rows: int) -> float:
+    """Time of one pass over the item where `copies` of them make a forward; warmed up."""
+    if METHODS[name].uses_gradients:
+        settings = MethodSettings(steps=copies, rows=rows)
+        return _seconds(value.vlm, lambda: METHODS[name].scores(value, settings)) / copies
+    pixels = value.batch.shown.repeat(copies, 1, 1)
+    with torch.no_grad():
+        return _seconds(value.vlm, lambda: value(pixels)) / copies
+
+
+def _kept_for_backward(value: AnswerValue, name: str) -> int:
+    """Bytes that a pass of a method keeps, weights left out; each storage once."""
     weights = {parameter.untyped_storage().data_ptr() for parameter in value.vlm.model.parameters()}
     kept: dict[int, int] = {}
 
@@ -93,7 +100,7 @@ def _kept_for_backward(value: AnswerValue) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        value(value.batch.shown.clone().requires_grad_())
+        METHODS[name].scores(value, MethodSettings(steps=1, rows=1))
     return sum(kept.values())
 
 

@@ -69,7 +69,7 @@ def attribute_items(
         last = attempt == MOST_TRIES - 1 or not chosen.is_complete
         found = _attributed(vlm, [items[place] for place in places], settings, method, steps)
         for index, scores in found:
-            wrong = chosen.is_complete and not scores.completeness_error <= settings.error_limit
+            wrong = chosen.is_complete and not scores.completeness_error <= settings.most_error
             if wrong and not last:
                 again.append(places[index])
             else:

@@ -126,8 +126,9 @@ def _run_blocks(
 ) -> None:
     total = sum(len(videos[name].items) for name, _ in work)
     count = 0
+    left = [(name, block.condition) for name, block in work]
     with JsonlAppender(path) as file:
-        for name, block in work:
+        for number, (name, block) in enumerate(work):
             records: dict[int, FrameAttribution] = {}
             with in_force(block.state, vlm, merge):
                 for place, record in block_records(vlm, videos[name], block, settings):
@@ -136,7 +137,8 @@ def _run_blocks(
                     watch.attributed(count, total, " ".join(block.key(name)))
             for place in sorted(records):
                 file.append(records[place].to_row())
-            if block.condition != VIDEO:
+            forgotten = (name, block.condition)
+            if block.condition != VIDEO and forgotten not in left[number + 1 :]:
                 videos[name].forget(block.condition)
 
 

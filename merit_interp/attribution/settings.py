@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from merit_interp.attribution.baselines import BASELINES, DEFAULT_BASELINE
+from merit_interp.attribution.baselines import BASELINES
 from merit_interp.attribution.methods import METHODS
 from merit_interp.attribution.target import DEFAULT_TARGET, Target, checked_target
 from merit_interp.errors import SettingError
@@ -20,7 +20,10 @@ from merit_interp.recipe import Scoring
 
 DEFAULT_METHOD = next(iter(METHODS))
 DEFAULT_LIMIT = 64
-ERROR_LIMIT = 0.01
+ERROR_LIMITS = {"float32": 0.01}
+"""Completeness error above which an item is tried again, by the weights' type."""
+HALF_ERROR_LIMIT = 0.05
+"""Of the types with fewer digits, whose error is rounding and falls with no number of steps."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class AttributionSettings:
 
     scoring: Scoring = Scoring()
     method: str = DEFAULT_METHOD
-    baseline: str = DEFAULT_BASELINE
+    baseline: str | None = None
+    """What stands for an absent frame; None for the first of `BASELINES` that serves the family."""
     target: Target = DEFAULT_TARGET
     steps: int | None = None
     """Steps of the path, or sampled orders; None for the method's own number."""
-    error_limit: float = ERROR_LIMIT
-    """Completeness error above which an item is tried again with more steps, then flagged."""
+    error_limit: float | None = None
+    """Completeness error above which an item is tried again with more steps, then flagged; None
+    for 1% in float32 and 5% in types with fewer digits."""
     batch_size: int = 64
     """Most prompt rows in one forward pass."""
     limit: int | None = DEFAULT_LIMIT
@@ -51,6 +56,13 @@ class AttributionSettings:
     seed: int = 0
     placement: Placement = Placement()
 
+    @property
+    def most_error(self) -> float:
+        """The limit of the completeness error, a share."""
+        if self.error_limit is not None:
+            return self.error_limit
+        return ERROR_LIMITS.get(self.placement.dtype, HALF_ERROR_LIMIT)
+
     def checked(self) -> AttributionSettings:
         """The same settings, all names known.
 
@@ -58,7 +70,8 @@ class AttributionSettings:
             SettingError: A name is unknown, or a number out of its range.
         """
         _require(self.method, tuple(METHODS), "attribution method")
-        _require(self.baseline, tuple(BASELINES), "baseline")
+        if self.baseline is not None:
+            _require(self.baseline, tuple(BASELINES), "baseline")
         checked_target(self.target)
         if self.steps is not None and self.steps < 1:
             raise SettingError(f"{self.steps} steps", valid="1 or more")

@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from merit_interp.attribution.baselines import DEFAULT_BASELINE, baseline_frames
+from merit_interp.attribution.baselines import BASELINES, baseline_frames
 from merit_interp.attribution.controls import CONTROLS, controlled_frames, item_seed
 from merit_interp.attribution.evidence import frames_in_evidence
 from merit_interp.attribution.framed_items import FramedItem
 from merit_interp.attribution.units import pixels_by_unit
 from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.videos import Video, decode_video
-from merit_interp.errors import CheckpointError, ItemError, VideoError
+from merit_interp.errors import CheckpointError, ItemError, SettingError, VideoError
 from merit_interp.models.loading import LoadedModel
 from merit_interp.models.processors import video_processor_for
 from merit_interp.recipe import Scoring
@@ -47,7 +47,8 @@ class VideoSettings:
     """How items become pixels."""
 
     scoring: Scoring = Scoring()
-    baseline: str = DEFAULT_BASELINE
+    baseline: str | None = None
+    """One of `BASELINES`; None for the first of them that the family does not take for padding."""
     seed: int = 0
     """Of shuffled frames."""
     cache_gib: float = 2.0
@@ -86,6 +87,8 @@ class VideoItems:
         """Why an item could not be prepared, by its place."""
         self.pictures: dict[int, AttributedItem] = {}
         """What figures show of each item, by its place."""
+        self.baseline = settings.baseline or next(iter(BASELINES))
+        """What stands for an absent frame."""
         self._vlm = vlm
         self._item_file = item_file
         self._settings = settings
@@ -95,7 +98,7 @@ class VideoItems:
         for place, item in enumerate(self.items):
             try:
                 video = self._decoded(item)
-                framed = self._framed(item, video, VIDEO)
+                framed = self._first_framed(item, video)
             except (VideoError, ItemError) as error:
                 self.failures[place] = str(error)
             else:
@@ -150,8 +153,22 @@ class VideoItems:
             fps=item.fps,
         )
 
+    def _first_framed(self, item: Item, video: Video) -> FramedItem:
+        """The item on its video; settles which baseline serves, where none was asked for."""
+        if self._settings.baseline is not None or self.pictures:
+            return self._framed(item, video, VIDEO)
+        refusal: SettingError | None = None
+        for name in BASELINES:
+            self.baseline = name
+            try:
+                return self._framed(item, video, VIDEO)
+            except SettingError as error:
+                refusal = refusal or error
+        assert refusal is not None  # there are baselines
+        raise refusal
+
     def _framed(self, item: Item, video: Video, condition: str) -> FramedItem:
-        baseline = baseline_frames(self._settings.baseline, video.frames)
+        baseline = baseline_frames(self.baseline, video.frames)
         shown, order = video.frames, tuple(range(len(video.frames)))
         for control in CONTROLS:
             if control == condition:

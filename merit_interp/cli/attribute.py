@@ -50,8 +50,8 @@ def attribute(
         ),
     ] = None,
     target: Annotated[
-        str, typer.Option(help="margin, log_prob, chosen_margin or chosen_log_prob.")
-    ] = "margin",
+        str, typer.Option(help="log_prob, margin, chosen_log_prob or chosen_margin.")
+    ] = "log_prob",
     steps: Annotated[
         int | None, typer.Option(min=1, help="Steps of the path, or sampled orders.")
     ] = None,

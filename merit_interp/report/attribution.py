@@ -70,6 +70,13 @@ class AttributionPart:
         return METHOD_LABELS.get(self.findings.run.method, self.findings.run.method)
 
     @property
+    def target(self) -> str:
+        """What is attributed, in words."""
+        name = self.findings.run.records[0].target
+        option = "the chosen option" if name.startswith("chosen") else "the right option"
+        return f"the {'log-odds' if name.endswith('margin') else 'log-probability'} of {option}"
+
+    @property
     def baseline(self) -> str:
         """What stands for an absent frame, in words."""
         name = self.findings.run.records[0].baseline

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+from merit_interp.attribution import video_items
 from merit_interp.attribution.answer_value import AnswerValue
 from merit_interp.attribution.controls import CONTROLS
 from merit_interp.attribution.framed_items import FramedItem, grouped, join
@@ -16,6 +17,7 @@ from merit_interp.benchmarks.items import ItemFile
 from merit_interp.errors import SettingError
 from merit_interp.models.loading import LoadedModel
 from merit_interp.recipe import Scoring
+from merit_interp.scoring.encoding import EncodedItem
 from merit_interp.scoring.evaluation import Evaluation
 from tests.attribution.conftest import N_FRAMES, SCORING
 
@@ -72,7 +74,7 @@ def test_complete_methods_add_up(
 ) -> None:
     scoring = Scoring(answers=answers, max_frames=N_FRAMES)  # type: ignore[arg-type]
     items = item_file.items[:3]
-    videos = VideoItems(vlm, item_file, items, "all", VideoSettings(scoring))
+    videos = VideoItems(vlm, item_file, items, "all", VideoSettings(scoring, baseline="mean"))
     value = AnswerValue(vlm, join(framed(videos), vlm.device), "margin")
     found = METHODS[name].scores(value, MethodSettings(steps=64, rows=24))
     difference = (value.of_all - value.of_none).double()
@@ -104,8 +106,7 @@ def test_in_controls_evidence_goes_where_its_frame_goes(videos: VideoItems) -> N
         assert sum(altered.in_evidence) == 2
         assert altered.shown.shape == shown.shown.shape
         assert not torch.equal(altered.shown, shown.shown)
-    black = videos.framed(0, "black")
-    assert torch.equal(black.absent, shown.absent)
+    assert torch.equal(videos.framed(0, "single_frame").absent, shown.absent)
 
 
 def test_no_sampled_frame_in_the_span_is_no_evidence_shown(videos: VideoItems) -> None:
@@ -133,6 +134,30 @@ def test_a_baseline_that_families_drop_as_padding_is_refused(videos: VideoItems)
     encoded = dataclasses.replace(shown.encoded, vision_inputs=pixels)
     with pytest.raises(SettingError, match="padding"):
         FramedItem.of(encoded, dataclasses.replace(encoded, vision_inputs=zero), ())
+
+
+def test_the_default_is_never_what_a_family_drops_as_padding(
+    vlm: LoadedModel, item_file: ItemFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert VideoItems(vlm, item_file, item_file.items[:1], "", VideoSettings(SCORING)).baseline == (
+        "black"
+    )
+    encode = video_items.encode_item
+
+    def without_normalisation(*args: object, **kwargs: object) -> EncodedItem:
+        encoded = encode(*args, **kwargs)  # type: ignore[arg-type]
+        pixels = encoded.vision_inputs["pixel_values_videos"]
+        black = torch.tensor([-1.7923, -1.7521, -1.4802])[:, None, None]  # of the tiny processor
+        is_black = (pixels - black).abs() < 1e-3
+        lifted = {"pixel_values_videos": torch.where(is_black, 0.0, pixels)}
+        return dataclasses.replace(encoded, vision_inputs=lifted)
+
+    monkeypatch.setattr(video_items, "encode_item", without_normalisation)
+    found = VideoItems(vlm, item_file, item_file.items[:1], "", VideoSettings(SCORING))
+    assert found.baseline == "mean"
+    asked = VideoSettings(SCORING, baseline="black")
+    with pytest.raises(SettingError, match="padding"):
+        VideoItems(vlm, item_file, item_file.items[:1], "", asked)
 
 
 def test_figures_get_the_frames_themselves(videos: VideoItems) -> None:

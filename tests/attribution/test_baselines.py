@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from merit_interp.attribution.baselines import BASELINES, DEFAULT_BASELINE, baseline_frames
+from merit_interp.attribution.baselines import BASELINES, baseline_frames
 from merit_interp.attribution.controls import CONTROLS, controlled_frames, item_seed
 from merit_interp.errors import SettingError
 from tests.videos_on_disk import frames_of_levels
@@ -43,12 +43,8 @@ def test_previous_never_leaves_a_frame_in_its_place() -> None:
     assert len(baseline_frames("previous", FRAMES[:1])) == 1
 
 
-def test_the_default_is_no_padding() -> None:
-    assert DEFAULT_BASELINE == "mean"
-
-
 def test_an_unknown_baseline_is_refused() -> None:
-    with pytest.raises(SettingError, match="mean, black, blurred, previous"):
+    with pytest.raises(SettingError, match="black, mean, blurred, previous"):
         baseline_frames("zero", FRAMES)
 
 
@@ -66,6 +62,13 @@ def test_what_controls_show(control: str) -> None:
         assert (found.frames == found.frames[0]).all()
         assert found.order == tuple(range(8))
         np.testing.assert_array_equal(found.baseline, absent)
+
+
+def test_a_black_video_is_held_against_its_mean_frame_where_black_is_the_baseline() -> None:
+    black = baseline_frames("black", FRAMES)
+    found = controlled_frames("black", FRAMES, black, seed=0)
+    assert not found.frames.any()
+    np.testing.assert_array_equal(found.baseline, baseline_frames("mean", FRAMES))
 
 
 def test_shuffles_are_an_items_own_and_never_none() -> None:

@@ -22,7 +22,7 @@ from merit_interp.attribution.video_items import VIDEO, VideoItems
 from merit_interp.benchmarks.items import ItemFile, write_items
 from merit_interp.errors import RunError, SettingError, VideoError
 from merit_interp.merging.recipe_evaluation import ItemSet
-from merit_interp.models.loading import LoadedModel
+from merit_interp.models.loading import LoadedModel, Placement
 from merit_interp.recipe import Recipe, read_recipe
 from merit_interp.record_files import FINISHED_MARKER, read_jsonl
 from merit_interp.records import AttributedItem, FrameAttribution
@@ -85,8 +85,8 @@ def test_every_model_condition_and_method_has_every_item(run: Path) -> None:
 
 def test_every_record_keeps_what_made_it(run: Path, recipe: Recipe) -> None:
     for record in records(run):
-        assert record.baseline == "mean"
-        assert record.target == "margin"
+        assert record.baseline == "black"
+        assert record.target == "log_prob"
         assert record.unit == "frame"
         assert record.steps in (1, 8, 32, 128)
         assert record.recipe in ("vlm", recipe.merge_hash) or "random" in record.model
@@ -142,7 +142,9 @@ def test_a_cut_run_goes_on_to_the_same_records(
 
 
 def test_other_settings_are_refused(recipe: Recipe, sets: dict[str, ItemSet], run: Path) -> None:
-    other = dataclasses.replace(SETTINGS, baseline="black")
+    other = dataclasses.replace(SETTINGS, baseline="mean")
+    assert AttributionSettings(placement=Placement(dtype="bfloat16")).most_error == 0.05
+    assert AttributionSettings().most_error == 0.01
     with pytest.raises(RunError, match="other settings"):
         attribute_recipe(recipe, sets, other, run, resume=True)
     with pytest.raises(RunError, match="earlier run"):
@@ -153,8 +155,8 @@ def test_other_settings_are_refused(recipe: Recipe, sets: dict[str, ItemSet], ru
     ("change", "valid"),
     [
         ({"method": "grad"}, "ig, ig_pixels, gradient, occlusion, shapley"),
-        ({"baseline": "zero"}, "mean, black, blurred, previous"),
-        ({"target": "logit"}, "margin, log_prob"),
+        ({"baseline": "zero"}, "black, mean, blurred, previous"),
+        ({"target": "logit"}, "log_prob, margin"),
         ({"steps": 0}, "1 or more"),
     ],
 )

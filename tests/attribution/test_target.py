@@ -38,5 +38,5 @@ def test_missing_options_leave_gradients_finite(target: str) -> None:
 
 
 def test_an_unknown_target_is_refused() -> None:
-    with pytest.raises(SettingError, match="margin, log_prob"):
+    with pytest.raises(SettingError, match="log_prob, margin"):
         checked_target("logit")
