@@ -27,7 +27,6 @@ from merit_interp.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from merit_interp.cli.interrupts import keeps_results
     from merit_interp.tables.attribution_tables import AttributionFindings
 
 
@@ -74,6 +73,7 @@ def attribute(
     from merit_interp.attribution.settings import AttributionSettings
     from merit_interp.attribution.target import checked_target
     from merit_interp.cli.evaluate import item_sets_of
+    from merit_interp.cli.interrupts import keeps_results
     from merit_interp.models.loading import Placement
     from merit_interp.recipe import Scoring, read_recipe
     from merit_interp.tables.attribution_tables import (
