@@ -42,6 +42,9 @@ class Edit:
     columns: Tensor | None = None
     """(width,) booleans: the heads' columns of the output projection's input; None edits the
     output of the whole of self-attention."""
+    leaves_nothing: bool = False
+    """Whether `where` is every token but padding: then self-attention need not be computed, and
+    padding, which no other token attends to, is replaced too."""
 
     @property
     def site(self) -> Site:
@@ -92,6 +95,9 @@ class AttentionTraces:
     output_projection: str = "o_proj"
     """Name of the output projection within self-attention."""
     _envoy: Any = field(default=None, init=False, repr=False)
+    _parts: dict[int, int] = field(default_factory=dict, init=False, repr=False)
+    """Into how many parts each layer's self-attention was seen to return its output, 0 for one
+    that is no tuple."""
     _before: list[tuple[nn.Module, dict[str, Any]]] = field(
         default_factory=list, init=False, repr=False
     )
@@ -152,14 +158,28 @@ class AttentionTraces:
                     layer.input = entry.hidden
                 if number in entering:
                     states[number] = layer.input.detach()
-                if number in edits or number in attention:
-                    old = self._attention(layer, site, edits.get(number))
+                if number in attention or not self._skipped(number, edits.get(number), layer):
+                    old = self._attention(number, layer, site, edits.get(number))
                     if number in attention:
                         read[number] = old.detach()
             result = tracer.result.save()
         return Traced(result, states, read)
 
-    def _attention(self, layer: Any, site: Site, edit: Edit | None) -> Any:
+    def _skipped(self, number: int, edit: Edit | None, layer: Any) -> bool:
+        """Whether nothing is left to do: no edit, or one that spares the module's computation."""
+        if edit is None:
+            return True
+        if not (edit.leaves_nothing and edit.site == "output" and number in self._parts):
+            return False
+        if not isinstance(edit.value, Tensor):
+            return False
+        hidden = layer.input
+        new = edit.value.to(hidden.dtype).expand(hidden.shape)
+        parts = self._parts[number]
+        getattr(layer, self.self_attention).skip((new, *[None] * (parts - 1)) if parts else new)
+        return True
+
+    def _attention(self, number: int, layer: Any, site: Site, edit: Edit | None) -> Any:
         """Read one layer's self-attention as it runs, and edit it if asked; what was there."""
         module = getattr(layer, self.self_attention)
         if edit is None:
@@ -174,6 +194,7 @@ class AttentionTraces:
         old = _first(outputs)
         new = edit.applied(old, value)
         module.output = (new, *outputs[1:]) if isinstance(outputs, tuple) else new
+        self._parts[number] = len(outputs) if isinstance(outputs, tuple) else 0
         return old
 
     def _heads_of(self, module: Any) -> Any:

@@ -158,7 +158,7 @@ def _edits(subject: Subject, batch: Batch, replaced: BatchValues, tokens: str) -
                     width=projection.in_features,
                     device=projection.weight.device,
                 )
-            edits[layer] = Edit(where, values(layer, site), columns)
+            edits[layer] = Edit(where, values(layer, site), columns, tokens == "all")
         return edits
 
     return edits_of
