@@ -132,7 +132,8 @@ def test_torch_is_the_pinned_build() -> None:
 
 def readme_tree() -> set[str]:
     """Names in the README's annotated tree, as paths."""
-    block = re.search(r"```text\n(merit-interp/.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    readme = (ROOT / "README.md").read_text()
+    block = re.search(r"```text\n(merit-interp/.*?)```", readme, re.DOTALL)
     assert block is not None, "README has no annotated tree"
     paths: set[str] = set()
     stack: list[str] = []

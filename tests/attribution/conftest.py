@@ -1,40 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from merit_interp.attribution.video_items import VideoItems, VideoSettings
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import fingerprint, items_digest
-from merit_interp.models.loading import LoadedModel, load_vlm
+from merit_interp.models.loading import LoadedModel
 from merit_interp.recipe import ItemsReference, ModelReference, Recipe, Scoring
-from tests.tiny_models import TinyPair, tiny_pair
+from tests.tiny_models import TinyPair
 from tests.videos_on_disk import tiny_video
 
 N_FRAMES = 4
 SCORING = Scoring(answers="letter", max_frames=N_FRAMES)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> TinyPair:
-    return tiny_pair(tmp_path_factory.mktemp("pair"))
-
-
-@pytest.fixture(scope="session")
-def vlm(pair: TinyPair) -> LoadedModel:
-    return load_vlm(pair.vlm)
 
 
 @pytest.fixture(scope="session")

@@ -1,36 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
-from merit_interp.models.loading import LoadedModel, load_backbone, load_vlm
+from merit_interp.models.loading import LoadedModel, load_backbone
 from merit_interp.models.processors import VideoProcessor, video_processor_for
-from tests.tiny_models import TinyPair, tiny_pair
+from tests.tiny_models import TinyPair
 from tests.videos_on_disk import tiny_video
 
 CIRCLE, SQUARE, STAR = "the circle", "the square", "the star"
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> TinyPair:
-    return tiny_pair(tmp_path_factory.mktemp("pair"))
-
-
-@pytest.fixture(scope="session")
-def vlm(pair: TinyPair) -> LoadedModel:
-    return load_vlm(pair.vlm)
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 
 from merit_interp.benchmarks.items import Item, write_items
 from tests.tiny_models import tiny_pair
 from tests.videos_on_disk import tiny_video
-
-torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
