@@ -138,9 +138,7 @@ class Recipe(_Frozen):
 
     @field_serializer("layers")
     def _layers_as_json(self, layers: Mapping[int, Coefficient]) -> dict[str, Any]:
-        return {
-            str(layer): dict(c) if isinstance(c, Mapping) else c for layer, c in layers.items()
-        }
+        return {str(layer): dict(c) if isinstance(c, Mapping) else c for layer, c in layers.items()}
 
     @field_serializer("search")
     def _search_as_json(self, search: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,9 @@ def draw_depth(data: DepthProfiles) -> go.Figure:
 def _panel_title(data: DepthProfiles, skill: str) -> str:
     label = f"<b>{SKILL_MARKS[skill].label}</b>"
     found = next((c for c in data.correlations if c.skill == skill), None)
-    return label if found is None else f"{label}  rank correlation before and after {number_text(found)}"
+    if found is None:
+        return label
+    return f"{label}  rank correlation before and after {number_text(found)}"
 
 
 def _draw_profile(figure: go.Figure, profile: DepthProfile, shift: float, row: int) -> None:

@@ -162,7 +162,7 @@ def test_ctrl_c_keeps_what_is_there_and_says_how_to_go_on(
     assert len(read_jsonl(run / "trials.jsonl")) > 0
     assert not (run / "finished.json").exists()
     assert "Traceback" not in err
-    assert f"{run} keeps what was scored" in err
+    assert f"{run} keeps what was done" in err
     advice = next(line for line in err.splitlines() if "Go on with: " in line)
     words = shlex.split(advice.partition("Go on with: ")[2])
     assert words == ["merit-interp", *arguments(world, run), "--resume"]
