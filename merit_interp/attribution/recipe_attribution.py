@@ -9,10 +9,11 @@ file must not know what is made of the records.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,8 @@ from merit_interp.records import FrameAttribution
 ATTRIBUTIONS = "attributions.jsonl"
 ITEMS = "attributed_items.jsonl"
 NAMED_FAILURES = 3
+SMALL_WIDTH = 256
+"""Columns of a model that gains nothing from threads."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,28 @@ def attribute_recipe(
     )
     work = [(n, b) for n in videos for b in blocks if b.key(n) not in done]
     try:
-        _tell_estimate(vlm, videos, work, settings, watch)
-        _run_blocks(vlm, merge, videos, work, settings, run / ATTRIBUTIONS, watch)
+        with threads_for(vlm):
+            _tell_estimate(vlm, videos, work, settings, watch)
+            _run_blocks(vlm, merge, videos, work, settings, run / ATTRIBUTIONS, watch)
     except torch.OutOfMemoryError:
         raise SettingError(
             f"{settings.batch_size} rows do not fit on {settings.placement.device}",
             valid="a smaller --batch",
         ) from None
     write_json(run / FINISHED_MARKER, {"attributions": len(read_jsonl(run / ATTRIBUTIONS))})
+
+
+@contextlib.contextmanager
+def threads_for(vlm: LoadedModel) -> Iterator[None]:
+    """One thread for a small model on the CPU: threads cost it more than they give."""
+    before = torch.get_num_threads()
+    width = vlm.model.config.get_text_config(decoder=True).hidden_size
+    if vlm.device.type == "cpu" and width <= SMALL_WIDTH:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _run_blocks(

@@ -24,7 +24,7 @@ _MODELS = {
     MERGED: "Merged",
     RANDOM_LAYERS: "Random layers",
     MASKED: "Recipe's layers masked",
-    MASKED_OTHERS: "As many other layers masked",
+    MASKED_OTHERS: "Other layers masked",
     RANDOMISED: "Randomised weights",
 }
 _CONDITIONS = {

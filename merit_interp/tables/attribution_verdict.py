@@ -16,7 +16,7 @@ import pandas as pd
 from merit_interp.tables.attribution_series import RANDOMISED
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM
 
-HEADLINE = "excess_mass"
+HEADLINE, DELETION = "excess_mass", "deletion_excess_nats"
 COMPLETE = 0.01
 """Completeness error that counts as none."""
 
@@ -29,15 +29,14 @@ def shift_lines(table: pd.DataFrame, frame: pd.DataFrame, item_set: str) -> tupl
         frame: As `attribution_frame` returns it, for the completeness of the main method.
         item_set: Which items.
     """
-    rows = table[
-        (table["item_set"] == item_set) & (table["metric"] == HEADLINE) & (table["items"] == "all")
-    ]
-    quality = _quality_line(rows, frame[frame["item_set"] == item_set])
+    rows = table[(table["item_set"] == item_set) & (table["items"] == "all")]
+    quality = _quality_line(rows[rows["metric"] == HEADLINE], frame[frame["item_set"] == item_set])
     return (_skill_line(rows, "reasoning"), _skill_line(rows, "perception"), quality)
 
 
 def _skill_line(rows: pd.DataFrame, skill: str) -> str:
-    own = rows[rows["skill"] == skill]
+    deletion = rows[(rows["skill"] == skill) & (rows["metric"] == DELETION)]
+    own = rows[(rows["skill"] == skill) & (rows["metric"] == HEADLINE)]
     vlm, merged = _one(own, VLM, "chance"), _one(own, MERGED, VLM)
     if vlm is None or merged is None or not merged["n_pairs"]:
         return f"{skill.capitalize()}: not known, no items with evidence among them."
@@ -48,9 +47,15 @@ def _skill_line(rows: pd.DataFrame, skill: str) -> str:
         f"{_percent(chance)}); {_moved(merged)} on {merged['n_pairs']} items"
     )
     random = _one(own, MERGED, RANDOM_LAYERS)
-    if random is None or not random["n_pairs"]:
-        return f"{text}."
-    return f"{text}; against random layers {_points(random)}."
+    if random is not None and random["n_pairs"]:
+        text += f"; against random layers {_points(random)}"
+    cost = _one(deletion, MERGED, VLM)
+    if cost is not None and cost["n_pairs"]:
+        text += (
+            f"; without the evidence the right option loses {cost['mean']:.2f} nats more than "
+            f"without other frames (VLM {cost['mean'] - cost['difference']:.2f})"
+        )
+    return f"{text}."
 
 
 def _moved(row: pd.Series) -> str:
