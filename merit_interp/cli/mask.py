@@ -7,6 +7,7 @@ This file parses, calls and prints; it must not compute an effect or a statistic
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -125,8 +126,9 @@ def numbers_of(text: str, option: str) -> tuple[int, ...]:
     """
     numbers: list[int] = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last.isdecimal() or last == ""):
+        ends = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        first, last = (int(ends[1]), int(ends[2] or ends[1])) if ends else (1, 0)
+        if first > last:
             raise SettingError(f"{option} {text!r} is no list of numbers", valid="2,4-6")
-        numbers += range(int(first), int(last or first) + 1)
+        numbers += range(first, last + 1)
     return tuple(dict.fromkeys(numbers))

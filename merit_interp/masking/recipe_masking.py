@@ -24,7 +24,6 @@ from merit_interp.masking.settings import NEEDS_A_MERGE, MaskSettings
 from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.merging.recipe_evaluation import ItemSet, models_of
 from merit_interp.models.checkpoint_files import Checkpoint
-from merit_interp.models.fingerprints import items_digest
 from merit_interp.models.loading import LoadedModel, Placement, load_backbone
 from merit_interp.provenance import provenance, refuse_other
 from merit_interp.recipe import Recipe, write_recipe
@@ -212,7 +211,7 @@ def _record(
     fingerprints = {"vlm": recipe.vlm.fingerprint, "backbone": recipe.backbone.fingerprint}
     for role, items in zip(("items", "reference"), item_sets, strict=True):
         described[role] = {**dataclasses.asdict(items), "path": str(items.path)}
-        fingerprints[role] = items_digest(items.path)
+        fingerprints[role] = items.read()[0].sha256
     return provenance(
         seed=settings.seed,
         device=placement.device,

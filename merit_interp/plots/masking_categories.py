@@ -102,7 +102,7 @@ def draw_layer_categories(data: LayerCategories) -> go.Figure:
     step = 1 if numbers else 4
     shown = range(0, data.n_layers, step)
     figure.update_xaxes(
-        title_text="Masked text layer, counted from 0; the recipe's in bold", showgrid=False,
+        title_text="Masked text layer, counted from 0; the chosen in bold", showgrid=False,
         tickvals=list(shown),
         ticktext=[f"<b>{n}</b>" if n in data.chosen else str(n) for n in shown],
     )  # fmt: skip

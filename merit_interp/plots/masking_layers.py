@@ -1,4 +1,4 @@
-"""What masking each layer alone costs reasoning and perception, with the recipe's layers marked.
+"""What masking each layer alone costs reasoning and perception, with the chosen layers marked.
 
     figure = draw_layer_importance(layer_importance(layers, chosen=(2, 4)))
 
@@ -116,7 +116,7 @@ def draw_layer_importance(data: LayerImportance) -> go.Figure:
         figure.update_yaxes(title_text="Cost (nats)", row=row, col=1)
     if data.chosen:
         figure.add_scatter(
-            x=[None], y=[None], mode="markers", name="Recipe's layers", hoverinfo="skip",
+            x=[None], y=[None], mode="markers", name="Chosen layers", hoverinfo="skip",
             marker={"color": FAINT, "symbol": "square", "size": 12},
         )  # fmt: skip
     layer_axis(figure, data.n_layers, row=count)

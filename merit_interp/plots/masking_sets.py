@@ -108,7 +108,7 @@ def draw_set_distributions(data: SetDistributions) -> go.Figure:
     n_others = len(data.distributions[0].others) if data.distributions else 0
     others = f"all {n_others} other sets" if data.exhaustive else f"{n_others} random sets"
     layers = "1 layer" if data.n_chosen == 1 else f"{data.n_chosen} layers"
-    title = f"{model_label(data.model)}: the recipe's layers against {others} of {layers}"
+    title = f"{model_label(data.model)}: the chosen layers against {others} of {layers}"
     styled(figure, title=title, height=height)
     for row, distribution in enumerate(data.distributions, start=1):
         _draw_distribution(figure, distribution, row)
@@ -136,7 +136,7 @@ def _draw_distribution(figure: go.Figure, distribution: SetDistribution, row: in
         x=distribution.chosen, y=top, row=row, col=1, showarrow=False, yanchor="top",
         xanchor="right" if distribution.chosen > middle else "left",
         xshift=-6 if distribution.chosen > middle else 6,
-        text=plain(f"recipe: {distribution.words}"), font={"color": colour, "size": 12},
+        text=plain(f"chosen: {distribution.words}"), font={"color": colour, "size": 12},
         bgcolor="rgba(255,255,255,0.8)",
     )  # fmt: skip
     figure.update_xaxes(title_text=LABELS[distribution.test], row=row, col=1)

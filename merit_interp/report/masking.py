@@ -15,6 +15,7 @@ from pathlib import Path
 from merit_interp.plots.files import write_pngs
 from merit_interp.plots.masking_categories import draw_layer_categories, layer_categories
 from merit_interp.plots.masking_depth import depth_profiles, draw_depth, number_text
+from merit_interp.plots.masking_heads import draw_head_costs, head_costs
 from merit_interp.plots.masking_layers import draw_layer_importance, layer_importance
 from merit_interp.plots.masking_sets import draw_set_distributions, set_distributions
 from merit_interp.plots.style import SKILL_MARKS
@@ -111,7 +112,7 @@ def masking_figures(findings: MaskingFindings) -> tuple[NamedFigure, ...]:
     figures = [
         NamedFigure(
             "mask-layers", draw_layer_importance(importance), importance.describe(),
-            "Higher: the skill needs the layer more. Bands mark the recipe's layers.",
+            "Higher: the skill needs the layer more. Bands mark the chosen layers.",
         ),
         NamedFigure(
             "mask-depth", draw_depth(depth), depth.describe(),
@@ -120,12 +121,15 @@ def masking_figures(findings: MaskingFindings) -> tuple[NamedFigure, ...]:
     ]  # fmt: skip
     if sets.distributions:
         drawn = draw_set_distributions(sets)
-        caption = "Grey: other sets of as many layers, masked together. Line: the recipe's."
+        caption = "Grey: other sets of as many layers, masked together. Line: the chosen ones."
         figures.insert(1, NamedFigure("mask-sets", drawn, sets.describe(), caption))
     if categories.rows:
         drawn = draw_layer_categories(categories)
         caption = "Blue: masking the layer costs the category. Orange: it helps it."
         figures.append(NamedFigure("mask-categories", drawn, categories.describe(), caption))
+    heads = head_costs(layers, model=model)
+    if heads.skills:
+        figures.append(NamedFigure("mask-heads", draw_head_costs(heads), heads.describe()))
     return tuple(figures)
 
 

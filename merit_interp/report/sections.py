@@ -108,7 +108,7 @@ def masking_section(findings: Findings) -> Section | None:
     part = masking_part(findings.run.directory)
     if part is None:
         return None
-    return _section("layers", "Which layers carry it", "masking.html.jinja", part=part)
+    return _section("layers", "Which layers the answers need", "masking.html.jinja", part=part)
 
 
 def attribution_section(findings: Findings) -> Section | None:

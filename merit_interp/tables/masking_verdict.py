@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,9 +106,9 @@ def judge_masking(run: MaskingRun, comparisons: Sequence[Comparison]) -> Masking
     return MaskingVerdict(
         model=effects.model,
         layers=chosen,
-        cost=_cost(run, effects),
-        against_others=against_others,
-        against_perception=against_perception,
+        cost=_typeset(_cost(run, effects)),
+        against_others=_typeset(against_others),
+        against_perception=_typeset(against_perception),
         matters_more=more,
         more_for_reasoning=reasoning_more,
     )
@@ -195,8 +196,9 @@ def _without_comparison(run: MaskingRun, effects: ModelEffects, why: str) -> Mas
             f"layer {effects.sets[place].layers[0]} ({-cost:+.2f} nats)" for cost, place in top
         )
         needs.append(f"In the {_label(effects)} model, masking costs {skill} most in {named}.")
+    reasoning, perception = map(_typeset, needs)
     return MaskingVerdict(
-        effects.model, run.plan.chosen, why, needs[0], needs[1], None, None
+        effects.model, run.plan.chosen, why, reasoning, perception, None, None
     )  # fmt: skip
 
 
@@ -217,3 +219,8 @@ def _nats(interval: Interval) -> str:
     if interval.is_defined:
         text += f" (95% interval {interval.low:.2f} to {interval.high:.2f})"
     return text
+
+
+def _typeset(text: str) -> str:
+    """Zero without a sign, and a minus as wide as a plus."""
+    return re.sub(r"-(?=\d)", "−", re.sub(r"[-+](?=0\.00(?!\d))", "", text))

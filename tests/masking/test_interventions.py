@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from merit_interp.masking.interventions import AttentionTraces, Edit, Entry
 from tests.masking.tiny_families import HEADS, HIDDEN, LAYERS, TINY_FAMILIES, TinyModel
 
-torch.set_num_threads(1)
 HEAD_WIDTH = HIDDEN // HEADS
 
 

@@ -47,8 +47,8 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         tmp_path_factory.mktemp("items"), seed=1, sizes={"search": ITEMS}
     )["search"]  # fmt: skip
     file = read_items(path)
-    # every sixth item: both skills, many videos
-    items = file.items[:: max(1, len(file.items) // ITEMS)][:ITEMS]
+    items = random.Random(0).sample(file.items, ITEMS)
+    assert {item.skill for item in items} == {"reasoning", "perception"}
     scoring = Scoring(answers="option_text", max_frames=16)
     return Evaluation(load_vlm(str(vlm_directory())), file, items, scoring, batch_size=ITEMS)
 

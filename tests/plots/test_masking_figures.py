@@ -3,10 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from merit_interp.plots.masking_categories import draw_layer_categories, layer_categories
 from merit_interp.plots.masking_depth import depth_profiles, draw_depth
+from merit_interp.plots.masking_heads import draw_head_costs, head_costs
 from merit_interp.plots.masking_layers import draw_layer_importance, layer_importance
 from merit_interp.plots.masking_sets import draw_set_distributions, histogram, set_distributions
 from merit_interp.tables.masking_tables import MaskingFindings, masking_findings
@@ -103,6 +105,26 @@ def test_depth(findings: MaskingFindings) -> None:
         p.centre.estimate for p in data.profiles if p.centre is not None
     )
     assert "centre of mass" in data.describe()
+
+
+def test_heads() -> None:
+    layers = pd.DataFrame(
+        [
+            {"roles": role, "model": "merged", "category": "all", "outcome": "margin_nats",
+             "layers": str(layer), "heads": str(head), "skill": skill,
+             "cost": 10.0 * layer + head - 5 * (skill == "perception")}
+            for role in ("head", "single")
+            for layer in range(3) for head in range(2) for skill in ("perception", "reasoning")
+        ]
+    )  # fmt: skip
+    data = head_costs(layers, model="merged")
+    assert data.skills == ("reasoning", "perception")
+    assert data.costs[0] == ((0, 1), (10, 11), (20, 21))
+    assert data.costs[1][0] == (-5, -4)
+    assert "21.00 nats of margin, by masking head 1 of layer 2" in data.describe()
+    figure = draw_head_costs(data)
+    assert [tuple(map(tuple, trace.z)) for trace in figure.data] == list(data.costs)
+    assert head_costs(layers, model="vlm").skills == ()
 
 
 def test_names_are_text_not_markup(tmp_path: Path) -> None:

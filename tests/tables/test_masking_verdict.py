@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,13 @@ def test_a_null_result_is_printed_as_one(tmp_path: Path) -> None:
     assert verdict.more_for_reasoning is False
     assert "are not shown to matter more" in verdict.against_others
     assert "are not shown to weigh more on reasoning" in verdict.against_perception
+
+
+def test_numbers_are_set_as_numbers(tmp_path: Path) -> None:
+    verdict = verdict_of(tmp_path, chosen=(0, 5), perception=(1.0,) + (0.0,) * 7)
+    assert "cost 0.00 nats against a mean of" in verdict.against_others
+    assert "less that to perception −1.00 nats" in verdict.against_perception
+    assert not re.search(r"-\d", verdict.text)
 
 
 def test_too_few_sets_to_show_anything(tmp_path: Path) -> None:
