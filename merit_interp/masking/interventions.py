@@ -53,10 +53,11 @@ class Edit:
 
     def applied(self, old: Tensor, value: Tensor) -> Tensor:
         """`old`, (rows, seq, width), with `value` where the edit says so."""
-        chosen = self.where[..., None]
+        # a model may be spread over devices, its inputs on the first
+        chosen = self.where[..., None].to(old.device)
         if self.columns is not None:
-            chosen = chosen & self.columns
-        return torch.where(chosen, value.to(old.dtype), old)
+            chosen = chosen & self.columns.to(old.device)
+        return torch.where(chosen, value.to(old), old)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +175,7 @@ class AttentionTraces:
         if not isinstance(edit.value, Tensor):
             return False
         hidden = layer.input
-        new = edit.value.to(hidden.dtype).expand(hidden.shape)
+        new = edit.value.to(hidden).expand(hidden.shape)
         parts = self._parts[number]
         getattr(layer, self.self_attention).skip((new, *[None] * (parts - 1)) if parts else new)
         return True

@@ -85,7 +85,8 @@ def sweep_model(
         replaced = _without_traces(model, settings.mode)
         traces = AttentionTraces(layers, family.self_attention, family.projections["o"])
         with traces:
-            subject = Subject(evaluation, traces, tuple(sorted({site_of(s) for s in plan.sets})))
+            sites = sorted({site_of(masked) for masked in plan.sets if masked.layers})
+            subject = Subject(evaluation, traces, tuple(sites))
             replaced = replaced or _with_traces(model, subject, settings.mode, donors)
             for number, batch in enumerate(evaluation.batches):
                 sets = [s for s in plan.sets if key_of(model.name, s, number) not in done]

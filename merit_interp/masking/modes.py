@@ -81,15 +81,16 @@ def mean_values(subject: Subject, reference: Evaluation) -> BatchValues:
         classes = token_classes(reference, batch).flatten()
         counts += torch.bincount(classes, minlength=N_CLASSES).cpu()
         for key, value in over.attention(batch).items():
-            flat = value.flatten(0, 1).double()
-            total = sums.setdefault(key, flat.new_zeros(N_CLASSES, flat.shape[-1]))
+            flat = value.flatten(0, 1).float()
+            total = flat.new_zeros(N_CLASSES, flat.shape[-1])
             total.index_add_(0, classes.to(flat.device), flat)
+            sums[key] = sums.get(key, torch.zeros(())) + total.double().cpu()
     # a class that never occurs is never looked up
-    means = {k: s / counts.clamp(min=1).to(s.device)[:, None] for k, s in sums.items()}
+    means = {key: (total / counts.clamp(min=1)[:, None]).float() for key, total in sums.items()}
 
     def of_batch(batch: Batch) -> Values:
         classes = token_classes(subject.evaluation, batch)
-        return lambda layer, site: means[layer, site].float()[classes]
+        return lambda layer, site: means[layer, site].to(classes.device)[classes]
 
     return of_batch
 

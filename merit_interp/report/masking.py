@@ -116,7 +116,7 @@ def masking_figures(findings: MaskingFindings) -> tuple[NamedFigure, ...]:
         ),
         NamedFigure(
             "mask-depth", draw_depth(depth), depth.describe(),
-            "Triangles mark each profile's centre of mass, with its 95% interval.",
+            "Triangles: centres of mass with their 95% intervals. Bands: the chosen layers.",
         ),
     ]  # fmt: skip
     if sets.distributions:

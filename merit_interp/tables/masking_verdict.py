@@ -41,6 +41,10 @@ AT = {
     "last": " at the last token",
 }
 
+NO_OTHERS = (
+    "No other sets of as many layers were masked, so it is not known whether they are special."
+)
+
 
 @dataclass(frozen=True)
 class MaskingVerdict:
@@ -134,6 +138,8 @@ def _cost(run: MaskingRun, effects: ModelEffects) -> str:
 
 
 def _against_others(run: MaskingRun, test: Comparison) -> tuple[bool | None, str]:
+    if not test.n_others:
+        return None, NO_OTHERS
     if math.isnan(test.p_value):
         return None, "There are no reasoning items, so nothing is said of reasoning."
     holds, limit = _holds(test)
@@ -146,6 +152,8 @@ def _against_others(run: MaskingRun, test: Comparison) -> tuple[bool | None, str
 
 
 def _against_perception(run: MaskingRun, test: Comparison) -> tuple[bool | None, str]:
+    if not test.n_others:
+        return None, "Nor is it known whether they weigh more on reasoning than on perception."
     if math.isnan(test.p_value):
         return None, "There are not items of both skills, so reasoning is not held to perception."
     holds, limit = _holds(test)

@@ -70,6 +70,12 @@ def test_no_perception_items(tmp_path: Path) -> None:
     assert "there are no perception items" in verdict.cost
 
 
+def test_no_other_sets(tmp_path: Path) -> None:
+    verdict = verdict_of(tmp_path, chosen=(1, 2, 3), draws=0)
+    assert verdict.matters_more is None
+    assert "No other sets of as many layers were masked" in verdict.against_others
+
+
 def test_drawn_sets_are_said_to_be_drawn(tmp_path: Path) -> None:
     verdict = verdict_of(tmp_path, chosen=(1, 2, 3), draws=49)
     assert "of 50 of 56 sets of 3 layers" in verdict.against_others
