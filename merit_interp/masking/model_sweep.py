@@ -83,8 +83,7 @@ def sweep_model(
     donors = donors_of(evaluation, seed=settings.seed) if settings.mode == "resample" else None
     with model.in_force():
         replaced = _without_traces(model, settings.mode)
-        traces = AttentionTraces(layers, family.self_attention, family.projections["o"])
-        with traces:
+        with AttentionTraces(layers, family.self_attention, family.projections["o"]) as traces:
             sites = sorted({site_of(masked) for masked in plan.sets if masked.layers})
             subject = Subject(evaluation, traces, tuple(sites))
             replaced = replaced or _with_traces(model, subject, settings.mode, donors)

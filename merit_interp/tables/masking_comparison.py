@@ -143,28 +143,29 @@ def _alone(run: MaskingRun, effects: ModelEffects, outcome: str, seed: int) -> l
     layer_costs["interaction"] = layer_costs[REASONING] - layer_costs[PERCEPTION]
     tests = {}
     for name, values in layer_costs.items():
-        differences = _mean_difference(values, choices)
-        test = set_test(_mean_difference(values, chosen[None])[0], differences)
-        # the estimate is chosen less others, not less other choices
-        estimate = float(values[chosen].mean() - values[~chosen].mean())
-        tests[name] = (
-            dataclasses.replace(test, estimate=estimate), float(values[chosen].mean())
-        )  # fmt: skip
+        own = float(_mean_difference(values, chosen[None])[0])
+        test = set_test(own, _mean_difference(values, choices))
+        # the estimate is the chosen layers less the other layers, not less other choices
+        tests[name] = dataclasses.replace(test, estimate=own), float(values[chosen].mean())
     found = _comparisons(effects, outcome, "alone", tests, excess, seed, exhaustive=exhaustive)
-    correlation = spearman(run.coefficients(), layer_costs[REASONING], seed=seed) if not np.isnan(
-        layer_costs[REASONING]).any() else None  # fmt: skip
-    if correlation is not None:
-        found.append(
-            Comparison(
-                model=effects.model, outcome=outcome, family="alone", test="correlation",
-                estimate=correlation.estimate, low=correlation.low, high=correlation.high,
-                chosen=math.nan, others=math.nan, p_value=correlation.p_value, p_holm=math.nan,
-                rank=0, n_others=correlation.n_points, exhaustive=True,
-                n_items=int(effects.of_skill(REASONING).sum()),
-                n_videos=len(set(effects.groups(effects.of_skill(REASONING)))),
-            )
-        )  # fmt: skip
+    if not np.isnan(layer_costs[REASONING]).any():
+        found.append(_correlation(run, effects, outcome, layer_costs[REASONING], seed))
     return found
+
+
+def _correlation(
+    run: MaskingRun, effects: ModelEffects, outcome: str, layer_costs: FloatArray, seed: int
+) -> Comparison:
+    """Whether layers with a larger coefficient cost reasoning more."""
+    found = spearman(run.coefficients(), layer_costs, seed=seed)
+    of_skill = effects.of_skill(REASONING)
+    nan = math.nan
+    return Comparison(
+        model=effects.model, outcome=outcome, family="alone", test="correlation",
+        estimate=found.estimate, low=found.low, high=found.high, chosen=nan, others=nan,
+        p_value=found.p_value, p_holm=nan, rank=0, n_others=found.n_points, exhaustive=True,
+        n_items=int(of_skill.sum()), n_videos=len(set(effects.groups(of_skill))),
+    )  # fmt: skip
 
 
 def _choices(chosen: NDArray[np.bool_], seed: int) -> tuple[NDArray[np.bool_], bool]:
