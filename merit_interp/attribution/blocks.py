@@ -8,12 +8,16 @@ This file must not know runs, files or where a recipe comes from.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from merit_interp.attribution.evidence_effects import EvidenceEffect, evidence_effects
-from merit_interp.attribution.frame_scores import PASSES, FrameScores, attribute_items
-from merit_interp.attribution.framed_items import FramedItem, grouped, join
+from merit_interp.attribution.evidence_effects import (
+    EVIDENCE_DRAWS,
+    EvidenceEffect,
+    evidence_effects,
+)
+from merit_interp.attribution.frame_scores import FrameScores, attribute_items, most_rows
+from merit_interp.attribution.framed_items import FramedItem, ItemSize, grouped, join
 from merit_interp.attribution.methods import METHODS
 from merit_interp.attribution.model_states import MERGED, RANDOM_LAYERS, VLM, ModelState
 from merit_interp.attribution.settings import AttributionSettings
@@ -67,17 +71,18 @@ def block_records(
 ) -> Iterator[tuple[int, FrameAttribution]]:
     """Records of all items by one block's method, failed ones first; the model is in force."""
     for place, reason in videos.failures.items():
-        empty = _record(videos, place, block, settings, None, None, None)
+        empty = _record(videos, place, block, settings, None, None)
         yield place, dataclasses.replace(empty, status="failed", reason=reason)
-    framed = [videos.framed(place, block.condition) for place in videos.places]
-    effects = (
-        _effects(vlm, framed, settings)
-        if block.condition == VIDEO and block.method == settings.method and _is_compared(block)
-        else [None] * len(framed)
-    )
-    for number, found in attribute_items(vlm, framed, settings, method=block.method):
+
+    def framed(number: int) -> FramedItem:
+        return videos.framed(videos.places[number], block.condition)
+
+    sizes = [videos.sizes[place] for place in videos.places]
+    is_asked = block.condition == VIDEO and block.method == settings.method
+    effects = _effects(vlm, sizes, framed, settings) if is_asked and _is_compared(block) else {}
+    for number, found in attribute_items(vlm, sizes, framed, settings, method=block.method):
         place = videos.places[number]
-        yield place, _record(videos, place, block, settings, framed[number], found, effects[number])
+        yield place, _record(videos, place, block, settings, found, effects.get(number))
 
 
 def _is_compared(block: Block) -> bool:
@@ -86,16 +91,19 @@ def _is_compared(block: Block) -> bool:
 
 
 def _effects(
-    vlm: LoadedModel, framed: Sequence[FramedItem], settings: AttributionSettings
-) -> list[EvidenceEffect | None]:
-    effects: list[EvidenceEffect | None] = [None] * len(framed)
-    for places in grouped(framed, max(1, settings.batch_size // PASSES)):
-        batch = join([framed[place] for place in places], vlm.device)
+    vlm: LoadedModel,
+    sizes: Sequence[ItemSize],
+    framed: Callable[[int], FramedItem],
+    settings: AttributionSettings,
+) -> dict[int, EvidenceEffect | None]:
+    effects: dict[int, EvidenceEffect | None] = {}
+    for group in grouped(sizes, most_rows(settings)):
+        batch = join([framed(number) for number in group], vlm.device)
         found = evidence_effects(
-            vlm, batch, draws=settings.draws, seed=settings.seed, rows=settings.batch_size
+            vlm, batch, draws=EVIDENCE_DRAWS, seed=settings.seed, rows=settings.batch_size
         )
-        for number, effect in zip(batch.batch.items, found, strict=True):
-            effects[places[number]] = effect
+        for index, effect in zip(batch.batch.items, found, strict=True):
+            effects[group[index]] = effect
     return effects
 
 
@@ -104,7 +112,6 @@ def _record(
     place: int,
     block: Block,
     settings: AttributionSettings,
-    framed: FramedItem | None,
     found: FrameScores | None,
     effect: EvidenceEffect | None,
 ) -> FrameAttribution:
@@ -123,7 +130,6 @@ def _record(
         target=settings.target,
         unit=videos.unit,
         answer=item.answer,
-        in_evidence=framed.in_evidence if framed else (),
         **(dataclasses.asdict(found) if found else {}),
         **(dataclasses.asdict(effect) if effect else {}),
     )

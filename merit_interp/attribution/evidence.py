@@ -1,6 +1,6 @@
 """Does a frame attribution fall on the frames that hold the evidence? Pure functions of numbers.
 
-    flags = units_in_evidence(spans_s, [(0,), (1,), (2,)], evidence=[(1.0, 1.5)])
+    flags = frames_in_evidence([(0.0, 1.0), (1.0, 2.0), (2.0, 3.0)], evidence=[(1.0, 1.5)])
     evidence_metrics([0.1, 0.9, -0.2], flags).excess_mass
 
 A metric that the data do not define is NaN, never zero: where no unit shows the evidence, where all
@@ -79,20 +79,6 @@ def frames_in_evidence(spans_s: Sequence[Span], evidence: Sequence[Span]) -> tup
         )
         for shown, gone in spans_s
     )
-
-
-def units_in_evidence(
-    spans_s: Sequence[Span], unit_frames: Sequence[Sequence[int]], evidence: Sequence[Span]
-) -> tuple[bool, ...]:
-    """Which units hold a frame that shows evidence.
-
-    Args:
-        spans_s: Start and end of each sampled frame, in seconds.
-        unit_frames: Sampled frames of each unit: one, or the two of a temporal patch.
-        evidence: Spans of evidence, in seconds.
-    """
-    flags = frames_in_evidence(spans_s, evidence)
-    return tuple(any(flags[frame] for frame in frames) for frames in unit_frames)
 
 
 def evidence_metrics(scores: Sequence[float], in_evidence: Sequence[bool]) -> EvidenceMetrics:

@@ -21,6 +21,9 @@ from merit_interp.attribution.controls import item_seed
 from merit_interp.attribution.framed_items import FrameBatch
 from merit_interp.models.loading import LoadedModel
 
+EVIDENCE_DRAWS = 4
+"""Sets of other units that the evidence is held against."""
+
 BoolArray = NDArray[np.bool_]
 
 

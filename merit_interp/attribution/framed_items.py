@@ -24,6 +24,18 @@ from merit_interp.scoring.frame_tokens import FrameTokenMap
 from merit_interp.tensor_shapes import ItemIndices, ItemUnitPixels, PositionUnits, UnitPixels
 
 
+@dataclass(frozen=True)
+class ItemSize:
+    """What of an item decides which others it can be joined with."""
+
+    shape: Hashable
+    """Shape of its pixels and number of its units: the same for all items of a batch."""
+    n_rows: int
+    """Prompt rows: one for all options of one token, and one for each longer option."""
+    n_prompt: int
+    """Tokens of the prompt."""
+
+
 @dataclass(frozen=True, eq=False)
 class FramedItem:
     """One item, encoded on its video and on its baseline."""
@@ -86,15 +98,15 @@ class FramedItem:
         return 2 * self.shown.numel() * self.shown.element_size()
 
     @property
-    def n_rows(self) -> int:
-        """Prompt rows: one for all options of one token, and one for each longer option."""
-        longer = sum(len(ids) > 1 for ids in self.encoded.option_ids)
-        return longer + (longer < len(self.encoded.option_ids))
-
-    @property
-    def shape(self) -> Hashable:
-        """Items of one shape can be joined."""
-        return (self.pixel_shape, self.n_units)
+    def size(self) -> ItemSize:
+        """What it can be joined with."""
+        options = self.encoded.option_ids
+        longer = sum(len(ids) > 1 for ids in options)
+        return ItemSize(
+            shape=(self.pixel_shape, self.n_units),
+            n_rows=longer + (longer < len(options)),
+            n_prompt=len(self.encoded.input_ids),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,17 +168,16 @@ def join(items: Sequence[FramedItem], device: torch.device) -> FrameBatch:
     )
 
 
-def grouped(items: Sequence[FramedItem], rows: int) -> list[list[int]]:
+def grouped(sizes: Sequence[ItemSize], rows: int) -> list[list[int]]:
     """Places of items of one shape, shortest prompts first, in groups of at most `rows` rows."""
-    order = sorted(range(len(items)), key=lambda place: len(items[place].encoded.input_ids))
     groups: list[list[int]] = []
     open_groups: dict[Hashable, tuple[list[int], int]] = {}
-    for place in order:
-        item = items[place]
-        group, room = open_groups.get(item.shape, ([], 0))
-        if item.n_rows > room:
+    for place in sorted(range(len(sizes)), key=lambda place: sizes[place].n_prompt):
+        size = sizes[place]
+        group, room = open_groups.get(size.shape, ([], 0))
+        if size.n_rows > room:
             group, room = [], rows
             groups.append(group)
         group.append(place)
-        open_groups[item.shape] = (group, room - item.n_rows)
+        open_groups[size.shape] = (group, room - size.n_rows)
     return groups

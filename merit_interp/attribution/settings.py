@@ -20,10 +20,10 @@ from merit_interp.recipe import Scoring
 
 DEFAULT_METHOD = next(iter(METHODS))
 DEFAULT_LIMIT = 64
-ERROR_LIMITS = {"float32": 0.01}
-"""Completeness error above which an item is tried again, by the weights' type."""
+ERROR_LIMIT = 0.01
+"""Completeness error above which an item is tried again, in float32."""
 HALF_ERROR_LIMIT = 0.05
-"""Of the types with fewer digits, whose error is rounding and falls with no number of steps."""
+"""In types with fewer digits, whose error is rounding and falls with no number of steps."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class AttributionSettings:
     limit: int | None = DEFAULT_LIMIT
     """Items of each set, drawn by seed; None for all."""
     draws: int = 4
-    """Random-layer merges of the recipe's size; as many sets of other layers to mask, and of other
-    frames to show or take away."""
+    """Random-layer merges of the recipe's size; as many sets of other layers to mask."""
     randomised: int = 2
     """Models with weights drawn anew."""
     controls: bool = True
@@ -61,7 +60,7 @@ class AttributionSettings:
         """The limit of the completeness error, a share."""
         if self.error_limit is not None:
             return self.error_limit
-        return ERROR_LIMITS.get(self.placement.dtype, HALF_ERROR_LIMIT)
+        return ERROR_LIMIT if self.placement.dtype == "float32" else HALF_ERROR_LIMIT
 
     def checked(self) -> AttributionSettings:
         """The same settings, all names known.

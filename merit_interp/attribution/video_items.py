@@ -23,7 +23,7 @@ from PIL import Image
 from merit_interp.attribution.baselines import BASELINES, baseline_frames
 from merit_interp.attribution.controls import CONTROLS, controlled_frames, item_seed
 from merit_interp.attribution.evidence import frames_in_evidence
-from merit_interp.attribution.framed_items import FramedItem
+from merit_interp.attribution.framed_items import FramedItem, ItemSize
 from merit_interp.attribution.units import pixels_by_unit
 from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.videos import Video, decode_video
@@ -87,6 +87,8 @@ class VideoItems:
         """Why an item could not be prepared, by its place."""
         self.pictures: dict[int, AttributedItem] = {}
         """What figures show of each item, by its place."""
+        self.sizes: dict[int, ItemSize] = {}
+        """What each item can be joined with, the same in every condition."""
         self.baseline = settings.baseline or next(iter(BASELINES))
         """What stands for an absent frame."""
         self._vlm = vlm
@@ -106,6 +108,7 @@ class VideoItems:
                     self._check_time_order(item, video, framed)
                 self._keep((place, VIDEO), framed)
                 self.pictures[place] = self._picture(item, video, framed)
+                self.sizes[place] = framed.size
             if progress is not None:
                 progress(place + 1, len(self.items))
 

@@ -7,6 +7,7 @@ This file parses, calls and prints; it must not compute an attribution or a stat
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,7 @@ from merit_interp.cli.options import (
     ResumeOption,
     SeedOption,
 )
+from merit_interp.errors import SettingError
 
 if TYPE_CHECKING:
     from merit_interp.tables.attribution_tables import AttributionFindings
@@ -58,6 +60,9 @@ def attribute(
     controls: Annotated[
         bool, typer.Option(help="Run controls, randomised weights and the other methods too.")
     ] = True,
+    png: Annotated[
+        bool, typer.Option(help="Draw the figures as PNG too, where Chromium is.")
+    ] = True,
     batch_size: BatchOption = 64,
     max_failed: MaxFailedOption = 0.0,
     seed: SeedOption = 0,
@@ -76,6 +81,7 @@ def attribute(
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.models.loading import Placement
     from merit_interp.recipe import Scoring, read_recipe
+    from merit_interp.report.run_report import write_report
     from merit_interp.tables.attribution_tables import (
         attribution_findings,
         write_attribution_tables,
@@ -104,10 +110,24 @@ def attribute(
         )
     findings = attribution_findings(run, seed=seed)
     write_attribution_tables(findings)
-    print_attribution(findings, as_json=json)
+    page = write_report(run)
+    if png:
+        draw_pngs(findings)
+    print_attribution(findings, page, as_json=json)
 
 
-def print_attribution(findings: AttributionFindings, *, as_json: bool) -> None:
+def draw_pngs(findings: AttributionFindings) -> None:
+    """Write the figures as PNG; where there is no browser, say so and go on."""
+    from merit_interp.report.attribution import write_attribution_pngs
+
+    try:
+        for item_set in findings.item_sets:
+            write_attribution_pngs(findings, item_set)
+    except SettingError as error:
+        print(f"no PNG: {error}", file=sys.stderr)
+
+
+def print_attribution(findings: AttributionFindings, page: Path, *, as_json: bool) -> None:
     """Three lines an item set, and where the results are."""
     if as_json:
         print(findings.shift.to_json(orient="records", indent=2))
@@ -118,3 +138,4 @@ def print_attribution(findings: AttributionFindings, *, as_json: bool) -> None:
         for line in findings.lines(name):
             print(f"  {line}")
     print(f"results {findings.run.directory}")
+    print(f"report  {page}")

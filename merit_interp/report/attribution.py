@@ -157,6 +157,9 @@ def write_attribution_pngs(findings: AttributionFindings, item_set: str) -> tupl
         SettingError: There is no Chrome or Chromium to draw with.
     """
     directory = findings.run.directory / FIGURES
+    # one item set needs no directory of its own
+    if len(findings.item_sets) > 1:
+        directory /= item_set
     figures = [
         *attribution_figures(findings, item_set),
         *(shown.figure for shown in attribution_examples(findings, item_set)),

@@ -64,7 +64,8 @@ def _moved(row: pd.Series) -> str:
         word = "it moved TO the evidence"
     elif row["difference_high"] < 0:
         word = "it moved AWAY from the evidence"
-    return f"{word}, {_points(row)}, d = {row['effect_size']:.2f}"
+    size = f"{row['effect_size']:.2f}".replace("-", "−")
+    return f"{word}, {_points(row)}, d = {size}"
 
 
 def _quality_line(rows: pd.DataFrame, frame: pd.DataFrame) -> str:

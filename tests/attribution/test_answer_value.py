@@ -34,7 +34,7 @@ def test_with_all_frames_shown_options_score_as_in_the_evaluation(
     videos = VideoItems(vlm, item_file, item_file.items, "all", VideoSettings(scoring))
     scores = Evaluation(vlm, item_file, item_file.items, scoring).scores("vlm", "vlm")
     items = [videos.framed(place, VIDEO) for place in range(len(scores))]
-    for places in grouped(items, 100):
+    for places in grouped([item.size for item in items], 100):
         batch = join([items[place] for place in places], vlm.device)
         value = AnswerValue(vlm, batch, "margin")
         for row, number in enumerate(batch.batch.items):
@@ -45,7 +45,7 @@ def test_with_all_frames_shown_options_score_as_in_the_evaluation(
 
 def test_items_of_other_lengths_are_grouped_apart(videos: VideoItems) -> None:
     items = [videos.framed(place, VIDEO) for place in range(6)]
-    groups = grouped(items, 3)
+    groups = grouped([item.size for item in items], 3)
     assert sorted(place for group in groups for place in group) == list(range(6))
     assert [5] in groups  # three frames
     assert max(map(len, groups)) == 3

@@ -9,7 +9,6 @@ from merit_interp.attribution.evidence import (
     evidence_metrics,
     expected_precision,
     frames_in_evidence,
-    units_in_evidence,
 )
 
 SPANS = [(0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)]
@@ -36,10 +35,6 @@ def test_frames_sampled_sparsely_count_by_their_own_time() -> None:
     sampled = [(1.0, 1.04), (5.0, 5.04), (9.0, 9.04)]
     assert frames_in_evidence(sampled, [(4.0, 6.0)]) == (False, True, False)
     assert frames_in_evidence(sampled, [(6.0, 8.0)]) == (False, False, False)
-
-
-def test_a_patch_shows_evidence_where_one_of_its_frames_does() -> None:
-    assert units_in_evidence(SPANS, [(0, 1), (2, 3)], [(0.5, 0.75)]) == (False, True)
 
 
 def test_metrics_by_hand() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from merit_interp.attribution.estimate import RunEstimate
-from merit_interp.attribution.frame_scores import attribute_items
+from merit_interp.attribution.frame_scores import FrameScores, attribute_items
 from merit_interp.attribution.recipe_attribution import (
     ATTRIBUTIONS,
     ITEMS,
@@ -204,12 +204,17 @@ def test_items_above_the_limit_are_tried_again_and_then_flagged(
 ) -> None:
     items = [videos.framed(place, VIDEO) for place in range(3)]
     strict = dataclasses.replace(SETTINGS, steps=1, error_limit=1e-12)
-    found = dict(attribute_items(vlm, items, strict, method="ig_pixels"))
+    sizes = [item.size for item in items]
+
+    def attributed(settings: AttributionSettings, method: str) -> dict[int, FrameScores]:
+        return dict(attribute_items(vlm, sizes, items.__getitem__, settings, method=method))
+
+    found = attributed(strict, "ig_pixels")
     assert sorted(found) == [0, 1, 2]
     assert all(scores.flagged and scores.steps == 16 for scores in found.values())
     loose = dataclasses.replace(SETTINGS, steps=1, error_limit=1e9)
-    found = dict(attribute_items(vlm, items, loose, method="ig_pixels"))
+    found = attributed(loose, "ig_pixels")
     assert all(not scores.flagged and scores.steps == 1 for scores in found.values())
     # a method that promises nothing is not held to it
-    found = dict(attribute_items(vlm, items, strict, method="gradient"))
+    found = attributed(strict, "gradient")
     assert all(not scores.flagged and scores.steps == 1 for scores in found.values())

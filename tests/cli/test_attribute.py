@@ -12,7 +12,7 @@ from merit_interp.models.fingerprints import fingerprint, items_digest
 from merit_interp.recipe import ItemsReference, ModelReference, Recipe, Scoring, write_recipe
 from tests.cli.conftest import Command, World
 
-QUICK = ("--method", "gradient", "--no-controls", "--draws", 1)
+QUICK = ("--method", "gradient", "--no-controls", "--draws", 0, "--no-png")
 
 
 @pytest.fixture
@@ -37,9 +37,10 @@ def test_a_recipe_is_enough(recipe: Path, command: Command) -> None:
     lines = ended.out.splitlines()
     # the recipe was found on the search split, so it is judged on the other one
     assert lines[0] == "validation, 12 items, gradient:"
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert "no items with evidence" in lines[1]
-    assert lines[-1] == f"results {run}"
+    assert lines[-2:] == [f"results {run}", f"report  {run / 'report.html'}"]
+    assert "Which frames decide" in (run / "report.html").read_text()
     assert (run / "finished.json").exists()
     assert (run / "tables" / "attribution_shift.csv").exists()
 
