@@ -97,6 +97,11 @@ class FramedItem:
         """Memory of its pixels."""
         return 2 * self.shown.numel() * self.shown.element_size()
 
+    def vision_inputs(self, units: UnitPixels) -> dict[str, Tensor]:
+        """What the family's forward takes of a video with these pixels, a batch of one."""
+        pixels = units.reshape(self.pixel_shape)
+        return {self.pixels: pixels, **self.encoded.vision_inputs}
+
     @property
     def size(self) -> ItemSize:
         """What it can be joined with."""

@@ -93,9 +93,10 @@ def _integrated_gradients(value: AnswerValue, settings: MethodSettings) -> UnitS
 def _layer_integrated_gradients(value: AnswerValue, settings: MethodSettings) -> UnitScores:
     """Along the line between the two inputs of the first text layer: the encoder is left out."""
     batch = value.batch
-    attributions = LayerIntegratedGradients(value, value.vlm.text_layers[0]).attribute(
-        batch.shown,
-        baselines=batch.absent,
+    switches = torch.ones(batch.n_items, 1, device=batch.shown.device)
+    attributions = LayerIntegratedGradients(value.encoded(), value.vlm.text_layers[0]).attribute(
+        switches,
+        baselines=0.0 * switches,
         n_steps=settings.steps,
         internal_batch_size=_copies(value, settings) * batch.n_rows,
         attribute_to_layer_input=True,
