@@ -16,7 +16,8 @@ import pandas as pd
 from merit_interp.tables.attribution_series import RANDOMISED
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM
 
-HEADLINE, DELETION = "excess_mass", "deletion_excess_nats"
+HEADLINE, RANKING, DELETION = "excess_mass", "excess_precision", "deletion_excess_nats"
+"""How much of the attribution lies on the evidence, how early it ranks, what losing it costs."""
 COMPLETE = 0.01
 """Completeness error that counts as none."""
 
@@ -35,8 +36,10 @@ def shift_lines(table: pd.DataFrame, frame: pd.DataFrame, item_set: str) -> tupl
 
 
 def _skill_line(rows: pd.DataFrame, skill: str) -> str:
-    deletion = rows[(rows["skill"] == skill) & (rows["metric"] == DELETION)]
-    own = rows[(rows["skill"] == skill) & (rows["metric"] == HEADLINE)]
+    own, ranks, deletion = (
+        rows[(rows["skill"] == skill) & (rows["metric"] == metric)]
+        for metric in (HEADLINE, RANKING, DELETION)
+    )
     vlm, merged = _one(own, VLM, "chance"), _one(own, MERGED, VLM)
     if vlm is None or merged is None or not merged["n_pairs"]:
         return f"{skill.capitalize()}: not known, no items with evidence among them."
@@ -49,6 +52,9 @@ def _skill_line(rows: pd.DataFrame, skill: str) -> str:
     random = _one(own, MERGED, RANDOM_LAYERS)
     if random is not None and random["n_pairs"]:
         text += f"; against random layers {_points(random)}"
+    precision = _one(ranks, MERGED, VLM)
+    if precision is not None and precision["n_pairs"]:
+        text += f"; average precision of the evidence {_points(precision)}"
     cost = _one(deletion, MERGED, VLM)
     if cost is not None and cost["n_pairs"]:
         text += (

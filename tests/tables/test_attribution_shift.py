@@ -144,6 +144,8 @@ def test_three_lines_say_what_moved(frame: pd.DataFrame, shift: pd.DataFrame) ->
     assert "it moved TO the evidence" in reasoning
     assert "chance 12.5%" in reasoning
     assert "against random layers +2" in reasoning
+    assert "average precision of the evidence +" in reasoning
+    assert "loses 0.40 nats more than without other frames (VLM 0.10)" in reasoning
     assert perception.startswith("Perception:")
     assert "480 of 480" in checks
     assert "randomised weights are at chance on reasoning" in checks
