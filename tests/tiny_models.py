@@ -148,8 +148,8 @@ def tiny_vlm(
         max_shard_size: As in `save_pretrained`; "20KB" gives many shards.
         text_changes: Fields of the text config that differ.
     """
-    model = _drawn(LlavaOnevisionForConditionalGeneration, tiny_vlm_config(**text_changes), seed)
-    _save(model, directory, dtype, max_shard_size)
+    model = drawn(LlavaOnevisionForConditionalGeneration, tiny_vlm_config(**text_changes), seed)
+    save_model(model, directory, dtype, max_shard_size)
     tiny_tokenizer().save_pretrained(directory)
     for name, content in _PROCESSOR_FILES.items():
         (directory / name).write_text(json.dumps(content, indent=2))
@@ -165,8 +165,8 @@ def tiny_backbone(
     **text_changes: Any,
 ) -> Path:
     """Write a backbone's checkpoint directory; arguments as `tiny_vlm`."""
-    model = _drawn(Qwen2ForCausalLM, tiny_text_config(**text_changes), seed)
-    _save(model, directory, dtype, max_shard_size)
+    model = drawn(Qwen2ForCausalLM, tiny_text_config(**text_changes), seed)
+    save_model(model, directory, dtype, max_shard_size)
     tiny_tokenizer().save_pretrained(directory)
     return directory
 
@@ -179,7 +179,7 @@ def tiny_pair(directory: Path, **settings: Any) -> TinyPair:
     )
 
 
-def _drawn(model_class: Any, config: Any, seed: int) -> PreTrainedModel:
+def drawn(model_class: Any, config: Any, seed: int) -> PreTrainedModel:
     """A model whose every parameter is random, biases and norms too."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -193,7 +193,10 @@ def _drawn(model_class: Any, config: Any, seed: int) -> PreTrainedModel:
     return model
 
 
-def _save(model: PreTrainedModel, directory: Path, dtype: str, max_shard_size: str) -> None:
+def save_model(
+    model: PreTrainedModel, directory: Path, dtype: str, max_shard_size: str = "1GB"
+) -> None:
+    """Weights and config of a model, as `save_pretrained` lays them out."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     model.to(getattr(torch, dtype)).save_pretrained(directory, max_shard_size=max_shard_size)
