@@ -16,6 +16,7 @@ import typer
 from merit_interp.cli.evaluate import ItemsOption
 from merit_interp.cli.options import (
     BatchOption,
+    DeviceMapOption,
     DeviceOption,
     DtypeOption,
     JsonOption,
@@ -25,6 +26,7 @@ from merit_interp.cli.options import (
     RecipeOption,
     ResumeOption,
     SeedOption,
+    TrustOption,
 )
 from merit_interp.errors import SettingError
 
@@ -68,6 +70,8 @@ def attribute(
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
+    device_map: DeviceMapOption = None,
+    trust_remote_code: TrustOption = False,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
@@ -100,7 +104,7 @@ def attribute(
         controls=controls,
         max_failed=max_failed,
         seed=seed,
-        placement=Placement(device=device, dtype=dtype),
+        placement=Placement(device, dtype, device_map, trust_remote_code),
     ).checked()
     sets = item_sets_of(chosen, items)
     run = recipe.parent / "attribute" if out is None else out
@@ -111,20 +115,20 @@ def attribute(
     findings = attribution_findings(run, seed=seed)
     write_attribution_tables(findings)
     page = write_report(run)
-    if png:
-        draw_pngs(findings)
+    draw_figures(findings, png=png)
     print_attribution(findings, page, as_json=json)
 
 
-def draw_pngs(findings: AttributionFindings) -> None:
-    """Write the figures as PNG; where there is no browser, say so and go on."""
-    from merit_interp.report.attribution import write_attribution_pngs
+def draw_figures(findings: AttributionFindings, *, png: bool) -> None:
+    """Write the figures; where there is no browser for PNG, say so and go on."""
+    from merit_interp.report.attribution import write_attribution_figures
 
-    try:
-        for item_set in findings.item_sets:
-            write_attribution_pngs(findings, item_set)
-    except SettingError as error:
-        print(f"no PNG: {error}", file=sys.stderr)
+    for item_set in findings.item_sets:
+        try:
+            write_attribution_figures(findings, item_set, png=png)
+        except SettingError as error:
+            print(f"no PNG: {error}", file=sys.stderr)
+            png = False
 
 
 def print_attribution(findings: AttributionFindings, page: Path, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from merit_interp.errors import SettingError
-from merit_interp.report.masking import write_masking_pngs
+from merit_interp.report.masking import write_masking_figures
 from merit_interp.report.run_report import write_report
 from merit_interp.tables.masking_comparison import comparison_frame
 from merit_interp.tables.masking_depth import depth_frame
@@ -25,7 +25,7 @@ def print_findings(findings: MaskingFindings, *, as_json: bool) -> None:
     run = findings.run
     page = write_report(run.directory)
     try:
-        write_masking_pngs(findings)
+        write_masking_figures(findings)
     except SettingError as error:
         print(f"no PNG: {error}", file=sys.stderr)
     if as_json:

@@ -1,6 +1,7 @@
-"""Figures into files: HTML fragments for a page that holds plotly.js once, and PNG.
+"""Figures into files: HTML fragments for a page that holds plotly.js once, HTML files, and PNG.
 
     fragment = html_fragment(figure, name="pareto", alternative=pareto.describe())
+    write_html(Path("pareto.html"), figure, alternative=pareto.describe())
     write_pngs({Path("pareto.png"): figure})
 
 A fragment holds no script of its own but the call that draws it. This file must not know what a
@@ -44,6 +45,40 @@ def html_fragment(figure: go.Figure, *, name: str, alternative: str) -> str:
         untitled(figure), full_html=False, include_plotlyjs=False, div_id=name, config=CONFIG
     )
     return f'<div class="plot" role="img" aria-label="{html.escape(alternative)}">{drawn}</div>'
+
+
+SCRIPT = "plotly.min.js"
+"""plotly.js beside the HTML files that share it."""
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title><script src="{script}"></script></head>
+<body>{plot}</body>
+</html>
+"""
+
+
+def write_html(path: Path, figure: go.Figure, *, alternative: str) -> None:
+    """Write a figure as an HTML file that needs nothing but plotly.js, which is put beside it.
+
+    Args:
+        path: The file; its stem is the figure's id.
+        figure: The figure.
+        alternative: What the figure shows, in words, for those who cannot see it.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
+    script = path.with_name(SCRIPT)
+    if not script.exists():
+        write_whole(script, plotly_script().encode())
+    drawn = plotly.io.to_html(
+        figure, full_html=False, include_plotlyjs=False, div_id=path.stem, config=CONFIG
+    )
+    plot = f'<div role="img" aria-label="{html.escape(alternative)}">{drawn}</div>'
+    # the title is escaped already, since plotly reads markup in it
+    page = _PAGE.format(title=figure.layout.title.text, script=SCRIPT, plot=plot)
+    write_whole(path, page.encode())
 
 
 def write_pngs(figures: Mapping[Path, go.Figure], *, width: int = PNG_WIDTH) -> None:

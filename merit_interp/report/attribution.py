@@ -22,9 +22,8 @@ from merit_interp.plots.attribution_overview import (
 )
 from merit_interp.plots.attribution_shift import attribution_shift, draw_attribution_shift
 from merit_interp.plots.attribution_strip import attribution_strip, draw_attribution_strip
-from merit_interp.plots.files import write_pngs
 from merit_interp.record_files import FINISHED_MARKER
-from merit_interp.report.figures import FIGURES, NamedFigure
+from merit_interp.report.figures import FIGURES, NamedFigure, write_named
 from merit_interp.tables.attribution_examples import KINDS, Example, example_items
 from merit_interp.tables.attribution_series import METHOD_LABELS
 from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
@@ -150,11 +149,13 @@ def attribution_examples(
     return tuple(shown)
 
 
-def write_attribution_pngs(findings: AttributionFindings, item_set: str) -> tuple[Path, ...]:
-    """Write an item set's figures into the run's `figures/` as PNG.
+def write_attribution_figures(
+    findings: AttributionFindings, item_set: str, *, png: bool = True
+) -> tuple[Path, ...]:
+    """Write an item set's figures into the run's `figures/`; see `write_named`.
 
     Raises:
-        SettingError: There is no Chrome or Chromium to draw with.
+        SettingError: There is no Chrome or Chromium to draw PNG with.
     """
     directory = findings.run.directory / FIGURES
     # one item set needs no directory of its own
@@ -164,6 +165,4 @@ def write_attribution_pngs(findings: AttributionFindings, item_set: str) -> tupl
         *attribution_figures(findings, item_set),
         *(shown.figure for shown in attribution_examples(findings, item_set)),
     ]
-    paths = {directory / f"{figure.name}.png": figure.figure for figure in figures}
-    write_pngs(paths)
-    return tuple(paths)
+    return write_named(figures, directory, png=png)

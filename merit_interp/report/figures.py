@@ -7,12 +7,13 @@ This file must not know where on a page a figure stands.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import plotly.graph_objects as go
 
-from merit_interp.plots.files import html_fragment, write_pngs
+from merit_interp.plots.files import html_fragment, write_html, write_pngs
 from merit_interp.plots.pareto import draw_pareto, pareto
 from merit_interp.plots.recipe_strip import draw_recipe_strip, recipe_strip
 from merit_interp.plots.search_history import draw_search_history, search_history
@@ -86,22 +87,49 @@ def search_figures(findings: Findings) -> list[NamedFigure]:
 
 
 def write_figures(run_dir: Path) -> tuple[Path, ...]:
-    """Write a run's figures into `RUN/figures/` as PNG, for papers and READMEs.
+    """Write a run's figures into `RUN/figures/`, for papers and READMEs; see `write_named`.
 
-    The accuracies of all item sets are one picture here, `skills.png`.
+    The accuracies of all item sets are one picture here, `skills`.
 
     Raises:
         RunError: There is no such run, or its records are damaged.
-        SettingError: There is no Chrome or Chromium to draw with.
+        SettingError: There is no Chrome or Chromium to draw PNG with.
     """
     findings = gather(read_run(run_dir))
-    figures = {figure.name: figure.figure for figure in search_figures(findings)}
+    figures = search_figures(findings)
     recipe = recipe_figure(findings)
     if recipe is not None:
-        figures["recipe"] = recipe.figure
+        figures.append(recipe)
     panels = skill_comparison(findings.summary)
     if panels:
-        figures["skills"] = draw_skill_comparison(panels, columns=min(2, len(panels)))
-    paths = {Path(run_dir) / FIGURES / f"{name}.png": f for name, f in sorted(figures.items())}
-    write_pngs(paths)
-    return tuple(paths)
+        drawn = draw_skill_comparison(panels, columns=min(2, len(panels)))
+        words = " ".join(panel.describe() for panel in panels)
+        figures.append(NamedFigure("skills", drawn, words))
+    return write_named(figures, Path(run_dir) / FIGURES)
+
+
+def write_named(
+    figures: Iterable[NamedFigure], directory: Path, *, png: bool = True
+) -> tuple[Path, ...]:
+    """Write figures as HTML, and as PNG where a browser is.
+
+    Args:
+        figures: The figures.
+        directory: Where to.
+        png: Whether to draw PNG too.
+
+    Returns:
+        Paths of the HTML files, then of the PNG files, by name.
+
+    Raises:
+        SettingError: There is no Chrome or Chromium to draw PNG with; the HTML is written.
+        RunError: A file cannot be written.
+    """
+    named = sorted(figures, key=lambda figure: figure.name)
+    pages = [directory / f"{figure.name}.html" for figure in named]
+    for path, figure in zip(pages, named, strict=True):
+        write_html(path, figure.figure, alternative=figure.words)
+    pictures = {directory / f"{figure.name}.png": figure.figure for figure in named} if png else {}
+    if pictures:
+        write_pngs(pictures)
+    return (*pages, *pictures)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from merit_interp.plots.files import write_pngs
 from merit_interp.plots.masking_categories import draw_layer_categories, layer_categories
 from merit_interp.plots.masking_depth import depth_profiles, draw_depth, number_text
 from merit_interp.plots.masking_heads import draw_head_costs, head_costs
@@ -20,7 +19,7 @@ from merit_interp.plots.masking_layers import draw_layer_importance, layer_impor
 from merit_interp.plots.masking_sets import draw_set_distributions, set_distributions
 from merit_interp.plots.style import SKILL_MARKS
 from merit_interp.record_files import FINISHED_MARKER
-from merit_interp.report.figures import FIGURES, NamedFigure
+from merit_interp.report.figures import FIGURES, NamedFigure, write_named
 from merit_interp.tables.masking_depth import BEFORE_AFTER, DepthNumber
 from merit_interp.tables.masking_effects import SWEEP
 from merit_interp.tables.masking_tables import MaskingFindings, masking_findings
@@ -133,16 +132,13 @@ def masking_figures(findings: MaskingFindings) -> tuple[NamedFigure, ...]:
     return tuple(figures)
 
 
-def write_masking_pngs(findings: MaskingFindings) -> tuple[Path, ...]:
-    """Write a sweep's figures into its `figures/` as PNG.
+def write_masking_figures(findings: MaskingFindings) -> tuple[Path, ...]:
+    """Write a sweep's figures into its `figures/`; see `write_named`.
 
     Raises:
-        SettingError: There is no Chrome or Chromium to draw with.
+        SettingError: There is no Chrome or Chromium to draw PNG with.
     """
-    directory = findings.run.directory / FIGURES
-    figures = {directory / f"{f.name}.png": f.figure for f in masking_figures(findings)}
-    write_pngs(figures)
-    return tuple(figures)
+    return write_named(masking_figures(findings), findings.run.directory / FIGURES)
 
 
 def _models(number: DepthNumber) -> str:

@@ -67,7 +67,7 @@ def without_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     def none_here(findings: object) -> None:
         raise SettingError("pictures need Chrome or Chromium")
 
-    monkeypatch.setattr("merit_interp.cli.masking.write_masking_pngs", none_here)
+    monkeypatch.setattr("merit_interp.cli.masking.write_masking_figures", none_here)
 
 
 @pytest.mark.usefixtures("without_browser")

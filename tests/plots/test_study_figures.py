@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 
 from merit_interp.errors import SettingError
-from merit_interp.plots.files import html_fragment, write_pngs
+from merit_interp.plots.files import html_fragment, write_html, write_pngs
 from merit_interp.plots.pareto import draw_pareto, pareto
 from merit_interp.plots.recipe_strip import draw_recipe_strip, recipe_strip
 from merit_interp.plots.search_history import draw_search_history, search_history
@@ -154,3 +154,15 @@ def test_without_a_browser_pictures_are_refused_in_one_line(
     with pytest.raises(SettingError, match="pictures need Chrome or Chromium"):
         write_pngs({tmp_path / "recipe.png": figure})
     assert not (tmp_path / "recipe.png").exists()
+
+
+def test_an_html_file_needs_plotly_beside_it_and_nothing_else(tmp_path: Path) -> None:
+    figure = draw_recipe_strip(recipe_strip(RECIPE, n_layers=8))
+    write_html(tmp_path / "recipe.html", figure, alternative="a < b")
+    page = (tmp_path / "recipe.html").read_text()
+    assert page.count("<script") == 2
+    assert '<script src="plotly.min.js">' in page
+    assert 'aria-label="a &lt; b"' in page
+    assert "http" not in page
+    assert len(page) < 40_000
+    assert (tmp_path / "plotly.min.js").stat().st_size > 1_000_000

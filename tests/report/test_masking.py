@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from merit_interp.report.masking import masking_part, sweep_directory, write_masking_pngs
+from merit_interp.report.masking import masking_part, sweep_directory, write_masking_figures
 from merit_interp.report.run_report import write_report
 from tests.synthetic_masking import write_sweep
 
@@ -48,8 +48,9 @@ def test_a_sweep_is_found_in_a_run_or_below_it(study: Path, tmp_path: Path) -> N
 
 @pytest.mark.browser
 def test_pictures(study: Path) -> None:
-    paths = write_masking_pngs(masking_part(study).findings)  # type: ignore[union-attr]
+    paths = write_masking_figures(masking_part(study).findings)  # type: ignore[union-attr]
+    names = ("mask-categories", "mask-depth", "mask-layers", "mask-sets")
     assert [path.name for path in paths] == [
-        "mask-layers.png", "mask-sets.png", "mask-depth.png", "mask-categories.png",
-    ]  # fmt: skip
+        f"{name}.{kind}" for kind in ("html", "png") for name in names
+    ]
     assert all(path.stat().st_size > 10_000 for path in paths)

@@ -219,11 +219,15 @@ def test_a_browser_draws_every_figure_inside_the_page(run: Path, tmp_path: Path)
 @needs_chromium
 def test_figures_of_a_run_become_pictures(run: Path) -> None:
     written = write_figures(run)
+    names = ("pareto", "recipe", "search-history", "skills")
     assert [path.name for path in written] == [
-        "pareto.png", "recipe.png", "search-history.png", "skills.png",
-    ]  # fmt: skip
-    for path in written:
+        f"{name}.{kind}" for kind in ("html", "png") for name in names
+    ]
+    for path in written[4:]:
         with Image.open(path) as picture:
             assert picture.width == 1800
             assert len(picture.convert("L").getcolors() or []) > 10
-    assert len(list((run / "figures").iterdir())) == 4
+    assert {path.name for path in (run / "figures").iterdir()} == {
+        "plotly.min.js",
+        *(path.name for path in written),
+    }
