@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -23,9 +24,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
     ValidationError,
     field_serializer,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -38,6 +43,12 @@ PROJECTIONS = ("q", "k", "v", "o")
 
 Coefficient = float | Mapping[str, float]
 """A layer's share of the backbone in [0, 1]: one number, or one for each projection."""
+
+Setting = bool | int | float
+"""A value of a merge method's setting."""
+
+_WRITTEN_IF_SET = ("base", "settings", "pattern")
+"""Fields that came after version 1's first recipes: an unset one is in neither file nor hash."""
 
 
 class _Frozen(BaseModel):
@@ -80,16 +91,25 @@ class ItemsReference(_Frozen):
 class Recipe(_Frozen):
     """A layer-selective merge: `W = W_vlm + a * (W_backbone - W_vlm)` for each listed layer.
 
+    That is method `linear`; `merging.methods` has the others.
+
     Source: MERIT (arXiv 2604.11399); with `weights="text"` the whole-layer averaging of "Bring
     Reason to Vision" (arXiv 2505.05464).
     """
 
     vlm: ModelReference
     backbone: ModelReference
+    base: ModelReference | None = None
+    """The model that both were made from, for a method that merges task vectors."""
     method: str = "linear"
     """Name of a merge method (`merging.methods`)."""
-    weights: Literal["self_attention", "text"] = "self_attention"
-    """What of a layer is merged: its self-attention projections, or all of its weights."""
+    settings: Mapping[str, StrictBool | StrictInt | StrictFloat] = Field(default_factory=dict)
+    """The method's settings, like `density`; one that is left out has the method's default."""
+    weights: Literal["self_attention", "text", "pattern"] = "self_attention"
+    """What of a layer is merged: its self-attention projections, all of its weights, or those
+    whose name within the layer `pattern` matches."""
+    pattern: str | None = None
+    r"""Regular expression on a tensor's whole name within its layer, like `mlp\..*`."""
     projections: tuple[str, ...] = PROJECTIONS
     """Which self-attention projections are merged, in the order q, k, v, o."""
     layers: Mapping[int, Coefficient] = Field(default_factory=dict)
@@ -104,6 +124,29 @@ class Recipe(_Frozen):
         if not value or set(value) - set(PROJECTIONS):
             raise ValueError(f"projections are a choice of {', '.join(PROJECTIONS)}")
         return tuple(p for p in PROJECTIONS if p in value)
+
+    @field_validator("settings")
+    @classmethod
+    def _finite_settings(cls, value: Mapping[str, Setting]) -> Mapping[str, Setting]:
+        for name, setting in value.items():
+            if not math.isfinite(setting):
+                raise ValueError(f"setting {name} is {setting}")
+        return MappingProxyType(dict(sorted(value.items())))
+
+    @field_validator("pattern")
+    @classmethod
+    def _whole_pattern(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"{value!r} is no regular expression: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _pattern_or_not(self) -> Recipe:
+        if (self.weights == "pattern") != bool(self.pattern):
+            raise ValueError('"weights": "pattern" and a "pattern" go together')
+        return self
 
     @model_validator(mode="after")
     def _canonical_layers(self) -> Recipe:
@@ -135,6 +178,15 @@ class Recipe(_Frozen):
         if len(set(shares.values())) == 1:
             return next(iter(shares.values()))
         return MappingProxyType({p: share for p, share in shares.items() if share})
+
+    @model_serializer(mode="wrap")
+    def _set_fields_only(self, written: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
+        fields = written(self)
+        return {k: v for k, v in fields.items() if v or k not in _WRITTEN_IF_SET}
+
+    @field_serializer("settings")
+    def _settings_as_json(self, settings: Mapping[str, Setting]) -> dict[str, Setting]:
+        return dict(settings)
 
     @field_serializer("layers")
     def _layers_as_json(self, layers: Mapping[int, Coefficient]) -> dict[str, Any]:
@@ -173,8 +225,9 @@ class Recipe(_Frozen):
         by it. Sixteen hexadecimal digits.
         """
         merge = self.model_dump(mode="json", exclude={"items", "search"})
-        for side in ("vlm", "backbone"):
-            merge[side] = merge[side]["fingerprint"]
+        for side in ("vlm", "backbone", "base"):
+            if side in merge:
+                merge[side] = merge[side]["fingerprint"]
         return hashlib.sha256(_canonical_json(merge).encode()).hexdigest()[:16]
 
     def with_layers(self, layers: Mapping[int, Coefficient]) -> Recipe:
@@ -294,7 +347,7 @@ def _relative_below(source: str, base: Path) -> str:
 
 def _with_sources(recipe: Recipe, relocate: Any) -> Recipe:
     changes: dict[str, Any] = {}
-    for name in ("vlm", "backbone", "items"):
+    for name in ("vlm", "backbone", "base", "items"):
         reference = getattr(recipe, name)
         if reference is not None:
             changes[name] = reference.model_copy(update={"source": relocate(reference.source)})

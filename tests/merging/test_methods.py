@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merit_interp.errors import RecipeError
-from merit_interp.merging.methods import METHODS, linear, merge_method
+from merit_interp.merging.methods import METHODS, merge_method
 
+linear = merge_method("linear")
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 numbers = st.floats(-1e3, 1e3, width=16)
 pairs = st.lists(st.tuples(numbers, numbers), min_size=1, max_size=30)
