@@ -13,6 +13,7 @@ A frame of 32 x 32 is 16 patches, pooled to 4 visual tokens; a video adds one ne
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,27 +66,40 @@ class TinyPair:
     backbone: Path
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer that reads any text; single letters are single tokens."""
+def tiny_tokenizer(
+    special: Sequence[str] = tuple(_SPECIAL),
+    chat_template: str = CHAT_TEMPLATE,
+    **settings: Any,
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer that reads any text; single letters are single tokens.
+
+    Args:
+        special: Its special tokens; they have the ids from 0 on, in this order.
+        chat_template: Its chat template, in Jinja.
+        settings: Further arguments of `PreTrainedTokenizerFast`: pad_token, eos_token, ...
+    """
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=400,
-        special_tokens=_SPECIAL,
+        special_tokens=list(special),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     backend.train_from_iterator(_CORPUS, trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
-        pad_token=PAD,
-        eos_token=END,
-        extra_special_tokens={"image_token": IMAGE, "video_token": VIDEO},
-        model_max_length=1024,
-        padding_side="left",
+        **{
+            "pad_token": PAD,
+            "eos_token": END,
+            "extra_special_tokens": {"image_token": IMAGE, "video_token": VIDEO},
+            "model_max_length": 1024,
+            "padding_side": "left",
+            **settings,
+        },
     )
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.chat_template = chat_template
     return tokenizer
 
 

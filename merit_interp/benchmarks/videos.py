@@ -45,6 +45,8 @@ class Video:
     fps: float
     """Mean rate of the source, in frames per second."""
     n_source_frames: int
+    n_clip_frames: int
+    """Frames that these were sampled from: those of the source, or of the part between bounds."""
     duration_s: float
     """End of the source's last frame."""
     backend: str
@@ -87,7 +89,8 @@ def decode_video(
     path = Path(path)
     _check_source(path)
     source = _open_frames(path, fps) if path.is_dir() else _open_decord(path)
-    indices = _sampled(_within(source.spans_s, start_s, end_s, path), max_frames)
+    candidates = _within(source.spans_s, start_s, end_s, path)
+    indices = _sampled(candidates, max_frames)
     spans = source.spans_s[indices]
     return Video(
         frames=source.read(indices),
@@ -96,6 +99,7 @@ def decode_video(
         indices=tuple(indices),
         fps=source.fps,
         n_source_frames=len(source.spans_s),
+        n_clip_frames=len(candidates),
         duration_s=float(source.spans_s[-1, 1]),
         backend=source.backend,
     )

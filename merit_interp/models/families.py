@@ -10,6 +10,7 @@ torch.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -46,6 +47,8 @@ class Family:
     """Module path of the module that has `get_video_features`; empty for a backbone."""
     video_inputs: tuple[str, ...] = ()
     """Names of the forward's arguments that carry the video, the pixels first."""
+    token_inputs: tuple[str, ...] = ()
+    """Names of the forward's arguments with a value for each token of the prompt."""
     video_token_id: str = ""
     """Attribute of the config with the id of the placeholder of a visual token."""
     encoder: str = "video"
@@ -99,6 +102,22 @@ def _backbone(model_type: str, also_in_attention: tuple[str, ...] = ()) -> Famil
     )
 
 
+def _qwen(model_type: str, *more_inputs: str) -> Family:
+    """Patches in one flat table, two frames to a temporal patch, 3D positions from the grid."""
+    return Family(
+        model_type=model_type,
+        text_model="model.language_model",
+        text_layers="model.language_model.layers",
+        lm_head="lm_head",
+        disk_layers=("model.layers", "model.language_model.layers"),
+        vision_model="model",
+        video_inputs=("pixel_values_videos", "video_grid_thw", *more_inputs),
+        token_inputs=("mm_token_type_ids",),
+        video_token_id="video_token_id",
+        frames_per_unit=2,
+    )
+
+
 def _table(*rows: Family) -> Mapping[str, Family]:
     return MappingProxyType({row.model_type: row for row in rows})
 
@@ -115,6 +134,18 @@ VLM_FAMILIES: Mapping[str, Family] = _table(
         video_token_id="video_token_id",
         frameless_tokens=1,  # image_newline
     ),
+    _qwen("qwen2_vl"),
+    _qwen("qwen2_5_vl", "second_per_grid_ts"),
+    dataclasses.replace(
+        _qwen("qwen3_vl"),
+        disk_layers=("model.language_model.layers",),
+        also_in_attention=("q_norm", "k_norm"),
+    ),
+    dataclasses.replace(
+        _qwen("glm4v"),
+        disk_layers=("model.language_model.layers",),
+        video_token_id="image_token_id",  # a temporal patch is written like an image
+    ),
 )
 """Families of video-language models, by `model_type`."""
 
@@ -123,6 +154,7 @@ BACKBONE_FAMILIES: Mapping[str, Family] = _table(
     _backbone("qwen3", also_in_attention=("q_norm", "k_norm")),
     _backbone("llama"),
     _backbone("mistral"),
+    _backbone("glm4"),
 )
 """Families of text-only backbones, by `model_type`."""
 

@@ -20,21 +20,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-import numpy as np
-import torch
 import transformers
-from PIL import Image
 from torch import Tensor
-from transformers import BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from transformers.models.auto import processing_auto
 from transformers.utils import import_utils
-from transformers.video_processing_utils import VideoProcessorMixin
 from transformers.video_utils import VideoMetadata
 
 from merit_interp.errors import CheckpointError
 from merit_interp.models.families import Family
+from merit_interp.models.pil_qwen import Glm4vVideos, Qwen2Videos, Qwen3Videos
+from merit_interp.models.pil_videos import PilVideoProcessor
 from merit_interp.models.tokenizers import adds_special_tokens, load_tokenizer, token_ids
-from merit_interp.tensor_shapes import Frames, Pixels
+from merit_interp.tensor_shapes import Frames
 
 Route = Literal["torchvision", "pil"]
 
@@ -47,8 +45,10 @@ class Clip:
     """Number of each frame in its source, from 0."""
     fps: float
     """Rate of the source, in frames per second."""
-    n_source_frames: int
+    n_frames: int
+    """Frames of the source, or of its part that was asked for: what was sampled from."""
     duration_s: float
+    """Of the source."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +105,18 @@ class VideoProcessor:
             clip: Where they come from. Without it processors guess 24 frames per second.
         """
         text = self.prompt("?")
+        # some processors refuse a video that is shorter than a temporal patch, which all others
+        # fill with its last frame
+        video_processor = getattr(self.processor, "video_processor", None)
+        least = getattr(video_processor, "temporal_patch_size", 1)
+        places = [*range(len(frames)), *[len(frames) - 1] * (least - len(frames))]
+        frames = frames[places]
         metadata = VideoMetadata(
-            total_num_frames=clip.n_source_frames,
+            # with the number of sampled frames it says their rate (`sampled_fps`)
+            total_num_frames=clip.n_frames,
             fps=clip.fps,
             duration=clip.duration_s,
-            frames_indices=list(clip.indices),
+            frames_indices=[clip.indices[place] for place in places],
             height=frames.shape[1],
             width=frames.shape[2],
         )
@@ -209,62 +216,14 @@ def _pil_processor(directory: Path, family: Family) -> ProcessorMixin:
     return processor
 
 
-class PilVideoProcessor(VideoProcessorMixin):
-    """Resize, rescale and normalise frames with Pillow, as transformers' torchvision one does."""
-
-    resample: int
-    size: Mapping[str, int]
-    image_mean: Sequence[float]
-    image_std: Sequence[float]
-    rescale_factor: float
-
-    @classmethod
-    def of_directory(cls, directory: Path) -> PilVideoProcessor:
-        """The settings of a checkpoint's video processor.
-
-        Raises:
-            CheckpointError: A setting is missing, or asks for what Pillow does not do here.
-        """
-        settings, _ = cls.get_video_processor_dict(directory, local_files_only=True)
-        for name in ("size", "image_mean", "image_std", "resample", "rescale_factor"):
-            if name not in settings:
-                raise CheckpointError(f"{directory}: the video processor's config has no {name}")
-        wrong = [
-            name for name in ("do_resize", "do_rescale", "do_normalize")
-            if not settings.get(name, True)
-        ]  # fmt: skip
-        if wrong or settings.get("do_center_crop") or set(settings["size"]) != {"height", "width"}:
-            raise CheckpointError(
-                f"{directory}: its video processor does more or less than resize to a height and "
-                "width, rescale and normalise",
-                valid="pip install torchvision",
-            )
-        return cls(**settings)
-
-    def preprocess(self, videos: Sequence[Frames], **_: Any) -> BatchFeature:
-        """Pixels of each video, (frames, 3, height, width) float32."""
-        return BatchFeature(
-            {"pixel_values_videos": [self._pixels(frames) for frames in videos]},
-            tensor_type="pt",
-        )
-
-    def _pixels(self, frames: Frames) -> Pixels:
-        size = (self.size["width"], self.size["height"])
-        resized = np.stack(
-            [
-                np.asarray(Image.fromarray(frame).resize(size, Image.Resampling(self.resample)))
-                for frame in frames
-            ]
-        )
-        pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).to(torch.float32)
-        # one fused step, as transformers does it
-        mean = torch.tensor(self.image_mean) / self.rescale_factor
-        std = torch.tensor(self.image_std) / self.rescale_factor
-        return ((pixels - mean[:, None, None]) / std[:, None, None]).contiguous()
-
-
 PIL_VIDEO_PROCESSORS: Mapping[str, type[PilVideoProcessor]] = MappingProxyType(
-    {"llava_onevision": PilVideoProcessor}
+    {
+        "glm4v": Glm4vVideos,
+        "llava_onevision": PilVideoProcessor,
+        "qwen2_5_vl": Qwen2Videos,
+        "qwen2_vl": Qwen2Videos,
+        "qwen3_vl": Qwen3Videos,
+    }
 )
 """Families whose videos need no torchvision."""
 

@@ -77,7 +77,7 @@ def letters(item: Item) -> tuple[str, ...]:
 
 def see_video(processor: VideoProcessor, video: Video) -> SeenVideo:
     """What the family's processor makes of a video, for `encode_item`."""
-    clip = Clip(video.indices, video.fps, video.n_source_frames, video.duration_s)
+    clip = Clip(video.indices, video.fps, video.n_clip_frames, video.duration_s)
     return processor.see(video.frames, clip)
 
 
@@ -118,7 +118,7 @@ def encode_item(
         input_ids=torch.tensor(ids),
         option_ids=option_ids,
         vision_inputs={name: seen.inputs[name] for name in vlm.family.video_inputs},
-        token_inputs={name: torch.tensor(values) for name, values in token_inputs.items()},
+        token_inputs={name: torch.tensor(token_inputs[name]) for name in vlm.family.token_inputs},
         frame_tokens=map_frames(visual, video.spans_s, vlm.family, n_prompt=len(ids)),
     )
 
