@@ -62,6 +62,7 @@ def provenance(
     fingerprints: Mapping[str, str],
     settings: Mapping[str, Any],
     processor: str = "",
+    device_map: str | None = None,
 ) -> Provenance:
     """The record of this process's run, with its command line and the time now."""
     return Provenance(
@@ -75,6 +76,7 @@ def provenance(
         settings=dict(settings),
         started_utc=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         processor=processor,
+        device_map=device_map,
     )
 
 

@@ -143,6 +143,8 @@ class Provenance(Row):
     started_utc: str = ""
     processor: str = ""
     """Which route made the pixels: `torchvision` (the family's own) or `pil`."""
+    device_map: str | None = None
+    """How models were spread over devices; None where each was on `device`."""
 
 
 @dataclass(frozen=True)

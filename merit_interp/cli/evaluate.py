@@ -14,6 +14,7 @@ import typer
 
 from merit_interp.cli.options import (
     BatchOption,
+    DeviceMapOption,
     DeviceOption,
     DtypeOption,
     JsonOption,
@@ -24,6 +25,7 @@ from merit_interp.cli.options import (
     ResumeOption,
     RunOption,
     SeedOption,
+    TrustOption,
 )
 from merit_interp.errors import SettingError
 
@@ -52,6 +54,8 @@ def evaluate(
     max_failed: MaxFailedOption = 0.0,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
+    device_map: DeviceMapOption = None,
+    trust_remote_code: TrustOption = False,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
@@ -74,7 +78,7 @@ def evaluate(
         batch_size=batch_size,
         max_failed=max_failed,
         limit=limit,
-        placement=Placement(device=device, dtype=dtype),
+        placement=Placement(device, dtype, device_map, trust_remote_code),
     )
     sets = item_sets_of(chosen, items)
     run = open_run_directory(out, resume=resume, overwrite=overwrite)

@@ -16,6 +16,7 @@ import typer
 from merit_interp.cli.evaluate import item_sets_of
 from merit_interp.cli.options import (
     BatchOption,
+    DeviceMapOption,
     DeviceOption,
     DtypeOption,
     JsonOption,
@@ -25,6 +26,7 @@ from merit_interp.cli.options import (
     RecipeOption,
     ResumeOption,
     SeedOption,
+    TrustOption,
 )
 from merit_interp.errors import SettingError
 
@@ -70,6 +72,8 @@ def mask(
     out: OutOption = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
+    device_map: DeviceMapOption = None,
+    trust_remote_code: TrustOption = False,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
@@ -107,7 +111,7 @@ def mask(
             item_set,
             settings,
             run,
-            placement=Placement(device=device, dtype=dtype),
+            placement=Placement(device, dtype, device_map, trust_remote_code),
             reference=None if reference is None else ItemSet(reference),
             resume=resume,
             overwrite=overwrite,

@@ -18,6 +18,15 @@ RecipeOption = Annotated[
 RunOption = Annotated[Path, typer.Option("--out", help="Directory of the run's results.")]
 DeviceOption = Annotated[str, typer.Option(help="Torch device: cpu, cuda, cuda:1, ...")]
 DtypeOption = Annotated[str, typer.Option(help="Weights' type: float32, bfloat16 or float16.")]
+DeviceMapOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Spread a model over the devices: auto, balanced, balanced_low_0, sequential."
+    ),
+]
+TrustOption = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ResumeOption = Annotated[bool, typer.Option(help="Go on with an interrupted run.")]
 OverwriteOption = Annotated[bool, typer.Option(help="Delete the earlier run in --out first.")]

@@ -15,6 +15,7 @@ import typer
 
 from merit_interp.cli.options import (
     BatchOption,
+    DeviceMapOption,
     DeviceOption,
     DtypeOption,
     JsonOption,
@@ -23,6 +24,7 @@ from merit_interp.cli.options import (
     ResumeOption,
     RunOption,
     SeedOption,
+    TrustOption,
 )
 from merit_interp.errors import SettingError
 from merit_interp.recipe import PROJECTIONS, Coefficient
@@ -71,6 +73,8 @@ def search(
     batch_size: BatchOption = 64,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
+    device_map: DeviceMapOption = None,
+    trust_remote_code: TrustOption = False,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
@@ -94,8 +98,8 @@ def search(
         raise SettingError(f"answers {answers!r}", valid="letter or option_text")
     scoring = Scoring.model_validate({"answers": answers, "max_frames": max_frames})
     inputs = SearchInputs(
-        vlm, backbone, items, scoring,
-        Placement(device=device, dtype=dtype), batch_size=batch_size, max_failed=max_failed,
+        vlm, backbone, items, scoring, Placement(device, dtype, device_map, trust_remote_code),
+        batch_size=batch_size, max_failed=max_failed,
     )  # fmt: skip
     with keeps_results(out), search_progress() as watch:
         result = find_recipe(settings, inputs, out, resume=resume, overwrite=overwrite, watch=watch)

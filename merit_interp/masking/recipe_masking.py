@@ -216,6 +216,7 @@ def _record(
         seed=settings.seed,
         device=placement.device,
         dtype=placement.dtype,
+        device_map=placement.device_map,
         fingerprints=fingerprints,
         settings=described,
     )

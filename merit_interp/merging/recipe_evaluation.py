@@ -176,6 +176,7 @@ def _describe(
         seed=settings.seed,
         device=settings.placement.device,
         dtype=settings.placement.dtype,
+        device_map=settings.placement.device_map,
         fingerprints={
             "vlm": recipe.vlm.fingerprint, "backbone": recipe.backbone.fingerprint, **digests
         },

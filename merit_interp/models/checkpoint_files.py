@@ -88,24 +88,31 @@ class Checkpoint:
     """Every tensor's place, in order of name."""
 
     @classmethod
-    def open(cls, source: str | Path, *, revision: str | None = None) -> Checkpoint:
+    def open(
+        cls, source: str | Path, *, revision: str | None = None, needs_weights: bool = True
+    ) -> Checkpoint:
         """Open a checkpoint directory, or a hub id (downloaded into the hub's cache).
+
+        Args:
+            source: Directory, `owner/name`, or `owner/name@revision`.
+            revision: Branch, tag or commit of a hub id; None for its main branch.
+            needs_weights: Whether weights must be there. False downloads none, and takes those
+                that are there.
 
         Raises:
             CheckpointError: The directory is missing, or lacks config.json or whole safetensors;
                 or the hub cannot be reached and its cache has no such model.
         """
-        source = str(source)
-        directory, commit = _locate(source, revision)
+        source, directory, commit = _locate(str(source), revision, with_weights=needs_weights)
         config = _read_object(directory / CONFIG, missing="a checkpoint with a config.json")
         stored: dict[str, StoredTensor] = {}
-        for path, names in _weight_files(directory).items():
+        for path, names in _weight_files(directory, needed=needs_weights).items():
             header = read_header(path)
             absent = sorted(names - header.keys())
             if absent:
                 raise CheckpointError(f"{path} lacks {absent[0]}, which {INDEX} places there")
             stored |= {name: header[name] for name in (names or header)}
-        if not stored:
+        if not stored and needs_weights:
             raise CheckpointError(f"{directory} holds no tensor", valid=f"weights in {WEIGHTS}")
         places = MappingProxyType(dict(sorted(stored.items())))
         return cls(source, commit, directory, MappingProxyType(config), places)
@@ -190,8 +197,10 @@ class Checkpoint:
         return self.stored[name]
 
 
-def _locate(source: str, revision: str | None) -> tuple[Path, str | None]:
-    """The directory of a source, and the commit where it came from the hub."""
+def _locate(
+    source: str, revision: str | None, *, with_weights: bool
+) -> tuple[str, Path, str | None]:
+    """A source without its revision, its directory, and the commit where it is the hub's."""
     path = Path(source).expanduser()
     if path.is_dir():
         if revision is not None:
@@ -199,28 +208,40 @@ def _locate(source: str, revision: str | None) -> tuple[Path, str | None]:
                 f"{source} is a directory, so it has no revision {revision!r}",
                 valid="a revision of a hub id",
             )
-        return path.resolve(), None
+        return source, path.resolve(), None
     if path.exists():
         raise CheckpointError(f"{source} is a file", valid="a checkpoint directory or a hub id")
+    source, _, named = source.partition("@")
     if path.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1:
         raise CheckpointError(
             f"no directory {source}", valid="a checkpoint directory or a hub id (owner/name)"
         )
+    if named and revision is not None and revision != named:
+        raise CheckpointError(
+            f"{source} is asked for at two revisions, {named} and {revision}", valid="one"
+        )
+    patterns = [*COMPANIONS, *(["*.safetensors"] if with_weights else [])]
     try:
         snapshot = snapshot_download(
-            source, revision=revision, allow_patterns=[*COMPANIONS, "*.safetensors"]
+            source, revision=revision or named or None, allow_patterns=patterns
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{source} is no directory here, and not reachable as a hub id: {reason}",
+            f"{'@'.join(filter(None, (source, revision or named)))} is no directory here, and "
+            f"not reachable as a hub id: {reason}",
             valid="a checkpoint directory, or a hub id that can be reached or is in the cache",
         ) from None
-    return Path(snapshot), Path(snapshot).name
+    return source, Path(snapshot), Path(snapshot).name
 
 
-def _weight_files(directory: Path) -> dict[Path, set[str]]:
-    """Weight files in transformers' order of preference, with the names an index gives each."""
+def _weight_files(directory: Path, *, needed: bool) -> dict[Path, set[str]]:
+    """Weight files in transformers' order of preference, with the names an index gives each.
+
+    Where they are not needed, an index without its shards is no error.
+    """
+    if not needed and not any(directory.glob("*.safetensors")):
+        return {}
     if (directory / WEIGHTS).is_file():
         return {directory / WEIGHTS: set()}
     if (directory / INDEX).is_file():

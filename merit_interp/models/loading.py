@@ -41,6 +41,8 @@ from merit_interp.recipe import ModelReference
 ModuleKind = TypeVar("ModuleKind", bound=nn.Module)
 
 DTYPES = ("float32", "bfloat16", "float16")
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
+"""accelerate's ways to spread a model over several devices."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Placement:
     dtype: str = "float32"
     """Type of the weights in memory."""
     device_map: str | None = None
-    """accelerate's `auto`, `balanced`, ...: spread the layers over several devices."""
+    """One of `DEVICE_MAPS`: spread the model over the devices; None for all of it on `device`."""
     trust_remote_code: bool = False
     """Whether code that comes with the checkpoint may run."""
 
@@ -82,6 +84,17 @@ class Placement:
         if wanted not in there:
             raise SettingError(f"no device {self.device!r} here", valid=", ".join(there))
         return torch.device(wanted)
+
+    @property
+    def checked_device_map(self) -> str | None:
+        """The device map, checked to be one.
+
+        Raises:
+            SettingError: There is no such map.
+        """
+        if self.device_map not in (None, *DEVICE_MAPS):
+            raise SettingError(f"no device map {self.device_map!r}", valid=", ".join(DEVICE_MAPS))
+        return self.device_map
 
 
 CPU_FLOAT32 = Placement()
@@ -193,13 +206,13 @@ def _load(
 
 def _filled_model(auto_class: Any, checkpoint: Checkpoint, placement: Placement) -> PreTrainedModel:
     """The model with every parameter taken from the files, and nothing left over."""
-    device = placement.torch_device
+    device, device_map = placement.torch_device, placement.checked_device_map
     with _quiet_transformers():
         try:
             model, report = auto_class.from_pretrained(
                 checkpoint.directory,
                 dtype=placement.torch_dtype,
-                device_map=placement.device_map,
+                device_map=device_map,
                 trust_remote_code=placement.trust_remote_code,
                 attn_implementation="sdpa",
                 local_files_only=True,
@@ -207,12 +220,12 @@ def _filled_model(auto_class: Any, checkpoint: Checkpoint, placement: Placement)
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-            if placement.device_map is None:
+            if device_map is None:
                 model.to(device)
         except torch.OutOfMemoryError:
             raise SettingError(
                 f"{checkpoint.source} does not fit on {placement.device} as {placement.dtype}",
-                valid="another --device, or --dtype bfloat16",
+                valid="another --device, --device-map auto, or --dtype bfloat16",
             ) from None
         except (OSError, ValueError, StrictDataclassError) as error:
             raise CheckpointError(f"cannot load {checkpoint.source}: {error}") from None
@@ -261,7 +274,8 @@ def _check_parameters(model: PreTrainedModel, checkpoint: Checkpoint) -> None:
     for name, parameter in model.named_parameters():
         if parameter.is_meta:
             raise SettingError(
-                f"{checkpoint.source} does not fit on the devices: {name} was left on disk",
+                f"{checkpoint.source} does not fit on the devices: {name} was left in the memory "
+                "of the CPU or on disk",
                 valid="more devices, or --dtype bfloat16; what is offloaded cannot be merged",
             )
         if not bool(torch.isfinite(parameter).all()):

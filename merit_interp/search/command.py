@@ -149,6 +149,7 @@ def _describe(run: Path, settings: SearchSettings, inputs: SearchInputs, subject
         seed=settings.seed,
         device=inputs.placement.device,
         dtype=inputs.placement.dtype,
+        device_map=inputs.placement.device_map,
         fingerprints=subject.fingerprints,
         settings=settings.to_json(),
         processor=subject.processor_route,

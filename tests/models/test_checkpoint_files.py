@@ -160,7 +160,7 @@ def test_a_hub_id_in_the_cache_opens_at_its_commit(
         assert checkpoint.source == "owner/tiny"
         assert checkpoint.revision == commit
         assert checkpoint.tensor_names == Checkpoint.open(pair_on_disk.backbone).tensor_names
-    with pytest.raises(CheckpointError, match="owner/tiny is no directory here, and not reach"):
+    with pytest.raises(CheckpointError, match="owner/tiny@other is no directory here, and not"):
         Checkpoint.open("owner/tiny", revision="other")
 
 
