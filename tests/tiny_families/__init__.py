@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.tiny_families import qwen
 from tests.tiny_models import TinyPair, tiny_backbone, tiny_vlm
 
 Builder = Callable[..., TinyPair]
@@ -25,7 +26,10 @@ def _llava_onevision(directory: Path, *, seed: int, dtype: str) -> TinyPair:
     )
 
 
-BUILDERS: dict[str, Builder] = {"llava_onevision": _llava_onevision}
+BUILDERS: dict[str, Builder] = {
+    "llava_onevision": _llava_onevision,
+    **qwen.BUILDERS,
+}
 
 FAMILIES: tuple[str, ...] = tuple(BUILDERS)
 
