@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("MERIT_INTERP_CACHE", "")  # tests leave the user's cache alone
 
 # before nnsight, which gives every object a `save` that the import of beartype does not survive
 import beartype  # noqa: F401

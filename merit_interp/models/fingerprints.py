@@ -8,37 +8,67 @@ mean.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from merit_interp.errors import CheckpointError, ItemError
 from merit_interp.models.checkpoint_files import CONFIG, Checkpoint
+from merit_interp.models.file_digests import file_digest, known_digest
 
 
-def fingerprint(checkpoint: Checkpoint) -> str:
+def fingerprint(checkpoint: Checkpoint, *, stop: threading.Event | None = None) -> str:
     """Digest of a checkpoint's config.json and of every weight file's bytes.
 
-    Files are streamed, about a second per GiB, and digested again only when they have changed.
+    Files are streamed, about a second per GiB, and read again only when they have changed
+    (`models.file_digests` says how that is known).
+
+    Args:
+        checkpoint: Whose.
+        stop: When set, a reading in progress ends with `file_digests.Stopped`.
 
     Raises:
         CheckpointError: A file cannot be read.
     """
     digest = hashlib.sha256()
-    for path in (checkpoint.directory / CONFIG, *checkpoint.files):
+    for path in _fingerprinted(checkpoint):
         try:
-            stat = path.stat()
-            content = _unchanged_digest(path, stat.st_size, stat.st_mtime_ns)
+            content = file_digest(path, stop=stop)
         except OSError as error:
             raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
         digest.update(f"{path.name}\0{content}\0".encode())
     return f"sha256:{digest.hexdigest()}"
 
 
-@functools.cache
-def _unchanged_digest(path: Path, size: int, modified_ns: int) -> str:
-    """Digest of a file; size and time are the cache's key, so that a changed file is read again."""
-    return _file_digest(path)
+def is_fingerprinted(checkpoint: Checkpoint) -> bool:
+    """Whether its fingerprint is known without reading its weights."""
+    try:
+        return all(known_digest(path) for path in checkpoint.files)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {checkpoint.source}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def fingerprinted_meanwhile(*checkpoints: Checkpoint) -> Iterator[Callable[[Checkpoint], str]]:
+    """Read checkpoints in another thread while the block runs; a block that fails stops it.
+
+    Yields:
+        Gives the fingerprint of one of the checkpoints; waits until it is there.
+    """
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        futures = {id(one): thread.submit(fingerprint, one, stop=stop) for one in checkpoints}
+        try:
+            yield lambda checkpoint: futures[id(checkpoint)].result()
+        finally:
+            stop.set()
+
+
+def _fingerprinted(checkpoint: Checkpoint) -> tuple[Path, ...]:
+    return (checkpoint.directory / CONFIG, *checkpoint.files)
 
 
 def items_digest(path: Path) -> str:
@@ -48,11 +78,7 @@ def items_digest(path: Path) -> str:
         ItemError: The file cannot be read.
     """
     try:
-        return _file_digest(path)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ItemError(f"cannot read {path}: {error.strerror}") from None
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
