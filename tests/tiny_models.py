@@ -39,7 +39,7 @@ TOKENS_PER_FRAME = 4
 PAD, END, START, IMAGE, VIDEO = "<|endoftext|>", "<|im_end|>", "<|im_start|>", "<image>", "<video>"
 _SPECIAL = [PAD, END, START, IMAGE, VIDEO]
 
-_CORPUS = (
+CORPUS = (
     "user assistant You are a helpful assistant. Answer with the letter of the right option.",
     "Which shape comes right after the red circle? What colour is the square before it?",
     "A. the circle B. the square C. the triangle D. the star red green blue yellow yes no",
@@ -87,7 +87,7 @@ def tiny_tokenizer(
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    backend.train_from_iterator(_CORPUS, trainer)
+    backend.train_from_iterator(CORPUS, trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         **{
