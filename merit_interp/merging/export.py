@@ -12,26 +12,42 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from merit_interp.errors import RunError
-from merit_interp.merging.merge_plan import require_made_for, shared_tensors, tensor_shares
-from merit_interp.merging.methods import MergeMethod, merge_method
+from merit_interp.merging.merge_plan import MergePlan, Shapes, merge_plan, require_made_for
 from merit_interp.merging.model_card import model_card
+from merit_interp.merging.text_side import TextSide, open_text_side
 from merit_interp.models.checkpoint_files import Checkpoint
-from merit_interp.models.families import backbone_family, vlm_family
+from merit_interp.models.families import vlm_family
 from merit_interp.models.fingerprints import fingerprint
-from merit_interp.models.pairing import layout_differences, refuse_differences, text_config
-from merit_interp.models.text_tensors import text_tensors
+from merit_interp.models.pairing import text_config
+from merit_interp.models.text_tensors import TextTensor, text_tensors
 from merit_interp.recipe import Recipe, write_recipe
 from merit_interp.record_files import directory_written_whole
 
 GIB = 2**30
 
-MergeInputs = tuple[str, float]
-"""The backbone's key and the share of it that goes into a tensor of the VLM."""
+
+@dataclass(frozen=True)
+class _Sides:
+    """What a merge reads, and what it does with it."""
+
+    plan: MergePlan
+    changed: Mapping[str, TextTensor]
+    """The VLM's keys whose tensors change."""
+    vlm: Checkpoint
+    backbone: TextSide
+    base: TextSide | None
+
+    def merged(self, key: str) -> torch.Tensor:
+        tensor = self.changed[key]
+        vlm, backbone = self.vlm.finite_tensor(key), self.backbone.tensor(tensor)
+        base = self.base.tensor(tensor) if self.base else None
+        return self.plan[tensor].merged(tensor, vlm, backbone, base)
 
 
 def write_merged(
@@ -40,6 +56,7 @@ def write_merged(
     *,
     vlm: Checkpoint,
     backbone: Checkpoint,
+    base: Checkpoint | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write the merged model as a checkpoint directory that transformers loads.
@@ -52,6 +69,7 @@ def write_merged(
         out: A directory that does not exist yet.
         vlm: The VLM's checkpoint.
         backbone: The backbone's checkpoint.
+        base: The common ancestor's, for a recipe that names one.
         progress: Called with bytes written and bytes in all after each weight file.
 
     Raises:
@@ -61,9 +79,14 @@ def write_merged(
         RunError: `out` exists, cannot be written, or the disk has no room.
     """
     with directory_written_whole(out) as directory:
-        require_made_for(recipe, vlm=fingerprint(vlm), backbone=fingerprint(backbone))
-        inputs = _merge_inputs(recipe, vlm, backbone)
-        method = merge_method(recipe.method)
+        base = base if recipe.base else None
+        require_made_for(
+            recipe,
+            vlm=fingerprint(vlm),
+            backbone=fingerprint(backbone),
+            base=fingerprint(base) if base else None,
+        )
+        sides = _sides(recipe, vlm, backbone, base)
         companions = vlm.companion_files()
         _require_room(directory, out, vlm, companions)
         for companion in companions:
@@ -72,7 +95,7 @@ def write_merged(
             shutil.copyfile(vlm.directory / companion, target)
         written = 0
         for file in vlm.files:
-            _write_weight_file(file, directory / file.name, inputs, method, vlm, backbone)
+            _write_weight_file(file, directory / file.name, sides)
             written += file.stat().st_size
             if progress is not None:
                 progress(written, vlm.n_bytes)
@@ -80,42 +103,32 @@ def write_merged(
         (directory / "README.md").write_text(model_card(recipe, out.name), encoding="utf-8")
 
 
-def _merge_inputs(
-    recipe: Recipe, vlm: Checkpoint, backbone: Checkpoint
-) -> Mapping[str, MergeInputs]:
-    """For each of the VLM's keys that changes: the backbone's key and its share."""
-    refuse_differences(
-        vlm.source, backbone.source, layout_differences(text_config(vlm), text_config(backbone))
-    )
+def _sides(
+    recipe: Recipe, vlm: Checkpoint, backbone: Checkpoint, base: Checkpoint | None
+) -> _Sides:
+    """The models of a merge, checked to fit the recipe and one another."""
+    config = text_config(vlm)
+    text = open_text_side(backbone, config, vlm.source, role="backbone")
+    ancestor = open_text_side(base, config, vlm.source, role="base") if base else None
     family = vlm_family(vlm.config, vlm.source)
     keys = text_tensors(vlm, family)
-    backbone_keys = text_tensors(backbone, backbone_family(backbone.config, backbone.source))
-    n_layers = 1 + max(tensor.layer for tensor in keys)
-    shares = tensor_shares(recipe, keys, family, n_layers=n_layers)
-    shared = shared_tensors(
-        {tensor: vlm.shape(keys[tensor]) for tensor in shares},
-        {tensor: backbone.shape(key) for tensor, key in backbone_keys.items()},
-        family,
+    shapes = Shapes(
+        vlm={tensor: vlm.shape(key) for tensor, key in keys.items()},
+        backbone=text.shapes,
+        base=ancestor.shapes if ancestor else None,
     )
-    return {keys[tensor]: (backbone_keys[tensor], shares[tensor]) for tensor in shared}
+    plan = merge_plan(recipe, shapes, family)
+    return _Sides(plan, {keys[tensor]: tensor for tensor in plan}, vlm, text, ancestor)
 
 
-def _write_weight_file(
-    source: Path,
-    target: Path,
-    inputs: Mapping[str, MergeInputs],
-    method: MergeMethod,
-    vlm: Checkpoint,
-    backbone: Checkpoint,
-) -> None:
+def _write_weight_file(source: Path, target: Path, sides: _Sides) -> None:
     shutil.copyfile(source, target)
     with target.open("r+b") as file:
-        for key, (backbone_key, share) in inputs.items():
-            place = vlm.stored[key]
+        for key in sides.changed:
+            place = sides.vlm.stored[key]
             if place.file != source:
                 continue
-            merged = method(vlm.finite_tensor(key), backbone.finite_tensor(backbone_key), share)
-            content = merged.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+            content = sides.merged(key).contiguous().flatten().view(torch.uint8).numpy().tobytes()
             assert len(content) == place.n_bytes, f"{key} changed its size"
             file.seek(place.start)
             file.write(content)

@@ -19,17 +19,25 @@ from typing import Literal
 import torch
 
 from merit_interp.errors import RecipeError
-from merit_interp.merging.merge_plan import require_made_for, shared_tensors, tensor_shares
-from merit_interp.merging.methods import merge_method
+from merit_interp.merging.merge_plan import (
+    MergePlan,
+    Shapes,
+    TensorMerge,
+    fault_of,
+    merge_plan,
+    require_made_for,
+    shared_tensors,
+)
+from merit_interp.merging.text_side import open_text_side
 from merit_interp.models.checkpoint_files import Checkpoint
-from merit_interp.models.families import backbone_family
 from merit_interp.models.fingerprints import fingerprint
 from merit_interp.models.loading import LoadedModel
-from merit_interp.models.pairing import layout_differences, refuse_differences, text_config
-from merit_interp.models.text_tensors import TextTensor, text_tensors
+from merit_interp.models.text_tensors import TextTensor
 from merit_interp.recipe import PROJECTIONS, Recipe
 
-_UNKNOWN = ("", math.nan)
+Weights = Literal["self_attention", "text", "pattern"]
+
+_UNKNOWN = TensorMerge("", {}, math.nan)
 """In force while a tensor is being written: equal to nothing, so it is written again."""
 
 
@@ -37,19 +45,21 @@ class InMemoryMerge:
     """Keeps both sides' tensors of the mergeable scope beside a VLM, on its own device.
 
     Make it while the VLM is unmerged: what it finds in the model is what it restores. Memory is
-    twice the scope's weights (for self-attention of a 7B model in bf16 about 3 GiB). Weights are
-    merged in the type that they have in memory: with the stored type they are those of `merge` on
-    disk, bit for bit.
+    twice the scope's weights, three times with a base (for self-attention of a 7B model in bf16
+    about 3 GiB, and 1.5 for the base). Weights are merged in the type that they have in memory:
+    with the stored type they are those of `merge` on disk, bit for bit.
 
     Args:
         vlm: The model that is changed in place.
         backbone: The other side, read tensor by tensor.
         projections: Projections that recipes may merge.
-        weights: `self_attention`, or `text` for recipes that merge whole layers too.
+        weights: `self_attention`; `text` or `pattern` for recipes that merge other weights too,
+            where tensors whose shapes differ are refused with the recipe that merges them.
+        base: The common ancestor, for recipes that name it.
 
     Raises:
-        PairError: The two do not pair.
-        CheckpointError: The backbone cannot be read or holds NaN.
+        PairError: The models do not pair.
+        CheckpointError: The backbone or base cannot be read or holds NaN.
     """
 
     def __init__(
@@ -58,49 +68,61 @@ class InMemoryMerge:
         backbone: Checkpoint,
         *,
         projections: tuple[str, ...] = PROJECTIONS,
-        weights: Literal["self_attention", "text"] = "self_attention",
+        weights: Weights = "self_attention",
+        base: Checkpoint | None = None,
     ) -> None:
         self.vlm = vlm
         self.projections = projections
         self.weights = weights
+        config = vlm.model.config.get_text_config(decoder=True)
+        text = open_text_side(backbone, config, vlm.source, role="backbone")
+        ancestor = open_text_side(base, config, vlm.source, role="base") if base else None
         self._backbone_fingerprint = fingerprint(backbone)
-        keys = text_tensors(backbone, backbone_family(backbone.config, backbone.source))
-        own_config = vlm.model.config.get_text_config(decoder=True)
-        differences = layout_differences(own_config, text_config(backbone))
-        refuse_differences(vlm.source, backbone.source, differences)
-        parameters = {t: p for t, p in vlm.text_parameters().items() if self._in_scope(t)}
-        shared = shared_tensors(
-            {tensor: tuple(parameter.shape) for tensor, parameter in parameters.items()},
-            {tensor: backbone.shape(key) for tensor, key in keys.items()},
-            vlm.family,
+        self._base_fingerprint = fingerprint(base) if base else None
+        parameters = vlm.text_parameters()
+        self._shapes = Shapes(
+            vlm={tensor: tuple(parameter.shape) for tensor, parameter in parameters.items()},
+            backbone=text.shapes,
+            base=ancestor.shapes if ancestor else None,
         )
-        self._parameters = {tensor: parameters[tensor] for tensor in shared}
+        self._parameters = {tensor: parameters[tensor] for tensor in self._scope()}
         self._originals = {t: p.detach().clone() for t, p in self._parameters.items()}
-        self._backbone = {
-            tensor: backbone.finite_tensor(keys[tensor]).to(parameter.device)
-            for tensor, parameter in self._parameters.items()
+        self._backbone = {t: text.tensor(t).to(p.device) for t, p in self._parameters.items()}
+        self._base = {
+            t: ancestor.tensor(t).to(p.device) for t, p in self._parameters.items() if ancestor
         }
-        self._in_force: dict[TextTensor, tuple[str, float]] = {}
+        self._in_force: dict[TextTensor, TensorMerge] = {}
 
     @property
     def in_force(self) -> Mapping[TextTensor, float]:
         """Share of the backbone in every tensor that is not the VLM's own now."""
-        return MappingProxyType({tensor: share for tensor, (_, share) in self._in_force.items()})
+        return MappingProxyType({tensor: now.share for tensor, now in self._in_force.items()})
+
+    def plan(self, recipe: Recipe) -> MergePlan:
+        """What applying the recipe would do; changes nothing.
+
+        Raises:
+            RecipeError: The recipe was made for other weights, names a layer that the model lacks,
+                an unknown method, or something outside the scope.
+            PairError: It merges tensors whose shapes differ.
+        """
+        self._require_scope(recipe)
+        require_made_for(
+            recipe,
+            vlm=self.vlm.fingerprint,
+            backbone=self._backbone_fingerprint,
+            base=self._base_fingerprint,
+        )
+        return merge_plan(recipe, self._shapes, self.vlm.family)
 
     def apply(self, recipe: Recipe) -> None:
         """Make the model the recipe's, from whatever is in force.
 
         Raises:
-            RecipeError: The recipe was made for other weights, names a layer that the model lacks,
-                an unknown method, or something outside the scope.
+            RecipeError: As `plan`; nothing is changed then.
+            PairError: As `plan`.
         """
-        self._require_scope(recipe)
-        require_made_for(recipe, vlm=self.vlm.fingerprint, backbone=self._backbone_fingerprint)
-        merge_method(recipe.method)  # an unknown one is refused before anything changes
-        shares = tensor_shares(
-            recipe, self._parameters, self.vlm.family, n_layers=self.vlm.n_layers
-        )
-        self._change_to({tensor: (recipe.method, share) for tensor, share in shares.items()})
+        self._change_to(self.plan(recipe))
 
     def restore(self) -> None:
         """Make the model the unmerged VLM again, bit for bit."""
@@ -118,15 +140,15 @@ class InMemoryMerge:
             self._change_to(before)
 
     @torch.no_grad()
-    def _change_to(self, wanted: Mapping[TextTensor, tuple[str, float]]) -> None:
+    def _change_to(self, wanted: Mapping[TextTensor, TensorMerge]) -> None:
         for tensor in [*self._in_force, *wanted]:
             now, then = self._in_force.get(tensor), wanted.get(tensor)
             if now == then:
                 continue
             value = self._originals[tensor]
             if then is not None:
-                method, share = then
-                value = merge_method(method)(value, self._backbone[tensor], share)
+                base = self._base.get(tensor)
+                value = then.merged(tensor, value, self._backbone[tensor], base)
             # an interrupt between these lines leaves a tensor that is known to be wrong
             self._in_force[tensor] = _UNKNOWN
             self._parameters[tensor].copy_(value)
@@ -135,17 +157,23 @@ class InMemoryMerge:
             else:
                 self._in_force[tensor] = then
 
-    def _in_scope(self, tensor: TextTensor) -> bool:
-        return self.weights == "text" or (
-            self.vlm.family.projection_of(tensor.name) in self.projections
+    def _scope(self) -> tuple[TextTensor, ...]:
+        """What recipes may merge: all of self-attention, or what of the layers fits."""
+        shapes, family = self._shapes, self.vlm.family
+        if self.weights == "self_attention":
+            wanted = (t for t in shapes.vlm if family.projection_of(t.name) in self.projections)
+            return shared_tensors(wanted, shapes, family)
+        return tuple(
+            t for t in shapes.vlm if t in shapes.backbone and not fault_of(t, shapes, family)
         )
 
     def _require_scope(self, recipe: Recipe) -> None:
-        if self.weights == "text":
+        if self.weights != "self_attention":
             return
         beyond = sorted(set(recipe.projections) - set(self.projections))
-        if recipe.weights == "text" or beyond:
-            what = "whole layers" if recipe.weights == "text" else f"projection {beyond[0]}"
+        if recipe.weights != "self_attention" or beyond:
+            is_whole = recipe.weights != "self_attention"
+            what = "whole layers" if is_whole else f"projection {beyond[0]}"
             raise RecipeError(
                 f"the recipe merges {what}, which this merge does not hold",
                 valid=f"self-attention projections {', '.join(self.projections)}",

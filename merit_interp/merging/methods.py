@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NoReturn
 
 import torch
 
@@ -80,7 +81,7 @@ class MergeMethod:
         wide = torch.promote_types(torch.promote_types(vlm.dtype, backbone.dtype), torch.float32)
         base = None if context.base is None else context.base.to(wide)
         if self.needs_base and base is None:
-            raise RecipeError(f"method {self.name} needs a base", valid=_BASE)
+            self.refuse_without_base()
         inner = MergeContext(base, settings, context.tensor)
         return self.function(vlm.to(wide), backbone.to(wide), coefficient, inner).to(vlm.dtype)
 
@@ -98,6 +99,17 @@ class MergeMethod:
                 )
         return {**self.settings, **given}
 
+    def refuse_without_base(self) -> NoReturn:
+        """Say that the base is missing.
+
+        Raises:
+            RecipeError: Always.
+        """
+        raise RecipeError(
+            f"method {self.name} needs a base",
+            valid="the model that both were made from, as --base or the recipe's base",
+        )
+
     def require_coefficient(self, coefficient: float) -> None:
         """Refuse a coefficient that the method does not take."""
         if self.ends_only and coefficient not in (0.0, 1.0):
@@ -105,9 +117,6 @@ class MergeMethod:
                 f"method {self.name} cannot take a share of {coefficient:g}",
                 valid="coefficients 0 and 1",
             )
-
-
-_BASE = "the model that both were made from, as the recipe's base"
 
 
 def linear(vlm: Weight, backbone: Weight, coefficient: float, context: MergeContext) -> Weight:

@@ -11,7 +11,7 @@ Tensors are read one by one. This file must not know modules in memory or recipe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from merit_interp.errors import CheckpointError, PairError
 from merit_interp.models.checkpoint_files import Checkpoint
+from merit_interp.models.distances import tensor_distance
 from merit_interp.models.families import (
     BACKBONE_FAMILIES,
     VLM_FAMILIES,
@@ -28,6 +29,7 @@ from merit_interp.models.families import (
     backbone_family,
     vlm_family,
 )
+from merit_interp.models.pair_notes import config_notes
 from merit_interp.models.text_tensors import TextTensor, text_tensors
 from merit_interp.recipe import PROJECTIONS
 
@@ -52,6 +54,9 @@ class TensorPair:
     """|backbone - vlm| / |vlm|; None where the shapes differ or the VLM's tensor is all zero."""
     cosine: float | None = None
     """Cosine of the two tensors as flat vectors; None where shapes differ or one is all zero."""
+    effective_rank: float | None = None
+    """Effective rank of backbone - vlm; None where not asked for, of a vector, or of no
+    difference."""
 
     @property
     def where(self) -> str:
@@ -113,30 +118,44 @@ class _Side:
     def shape(self, tensor: TextTensor) -> tuple[int, ...] | None:
         return self.checkpoint.shape(self.keys[tensor]) if tensor in self.keys else None
 
-    def flat(self, tensor: TextTensor) -> torch.Tensor:
-        return self.checkpoint.finite_tensor(self.keys[tensor]).double().flatten()
+    def tensor(self, tensor: TextTensor) -> torch.Tensor:
+        return self.checkpoint.finite_tensor(self.keys[tensor])
 
     @property
     def depth(self) -> int:
         return 1 + max(tensor.layer for tensor in self.keys)
 
 
-def pair(vlm: Checkpoint, backbone: Checkpoint) -> PairReport:
-    """Compare a VLM's text stack with a backbone, tensor by tensor.
+def pair(
+    vlm: Checkpoint,
+    backbone: Checkpoint,
+    *,
+    with_ranks: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> PairReport:
+    """Compare a VLM's text stack with a backbone, one tensor of each side in memory at a time.
+
+    Args:
+        vlm: The VLM's checkpoint.
+        backbone: The backbone's checkpoint.
+        with_ranks: Whether to find effective ranks too, by far the longest part: see
+            `distances.tensor_distance`.
+        progress: Called with tensors compared and tensors in all.
 
     Raises:
         PairError: The two are swapped.
         CheckpointError: One is of the wrong kind or of an unknown family, or a tensor cannot be
             read or holds NaN.
     """
-    sides = tuple(
-        _Side(checkpoint, family, text_tensors(checkpoint, family))
-        for checkpoint, family in zip((vlm, backbone), _families(vlm, backbone), strict=True)
-    )
-    tensors = tuple(
-        _compared(tensor, label, *sides) for tensor, label in _attention_tensors(sides).items()
-    )
+    sides = _sides(vlm, backbone)
+    rows = _paired(sides)
     configs = text_config(vlm), text_config(backbone)
+    differences = (*layout_differences(*configs), *_tensor_differences(rows.values()))
+    if not differences:
+        for done, (tensor, row) in enumerate(rows.items(), start=1):
+            rows[tensor] = _measured(row, tensor, *sides, with_rank=with_ranks)
+            if progress is not None:
+                progress(done, len(rows))
     return PairReport(
         vlm=vlm.source,
         backbone=backbone.source,
@@ -144,10 +163,29 @@ def pair(vlm: Checkpoint, backbone: Checkpoint) -> PairReport:
         backbone_family=sides[1].family.model_type,
         n_layers=sides[0].depth,
         n_backbone_layers=sides[1].depth,
-        tensors=tensors,
-        differences=(*layout_differences(*configs), *_tensor_differences(tensors)),
-        notes=(*_config_notes(*configs), *_tensor_notes(tensors), *_layer_notes(*sides)),
+        tensors=tuple(rows.values()),
+        differences=differences,
+        notes=(
+            *config_notes(*configs),
+            *_tensor_notes(rows.values()),
+            *_type_notes(*sides),
+            *_layer_notes(*sides),
+        ),
     )
+
+
+def check_pair(vlm: Checkpoint, backbone: Checkpoint) -> None:
+    """Refuse two models that cannot be merged, from their configs and headers alone.
+
+    Raises:
+        PairError: They are swapped, one model twice, or differ in layout; the first differences
+            are named.
+        CheckpointError: One is of the wrong kind or of an unknown family.
+    """
+    sides = _sides(vlm, backbone)
+    layout = layout_differences(text_config(vlm), text_config(backbone))
+    differences = (*layout, *_tensor_differences(_paired(sides).values()))
+    refuse_differences(vlm.source, backbone.source, differences)
 
 
 def require_pair(report: PairReport) -> None:
@@ -159,16 +197,23 @@ def require_pair(report: PairReport) -> None:
     refuse_differences(report.vlm, report.backbone, report.differences)
 
 
-def refuse_differences(vlm: str, backbone: str, differences: tuple[str, ...]) -> None:
-    """Raise a PairError that names the first differences, where there are any."""
+def refuse_differences(
+    vlm: str, other: str, differences: tuple[str, ...], *, role: str = "backbone"
+) -> None:
+    """Raise a PairError that names the first differences, where there are any.
+
+    Args:
+        vlm: Source of the VLM.
+        other: Source of the backbone or base.
+        differences: What differs.
+        role: What the other is to the VLM.
+    """
     if not differences:
         return
     named = "; ".join(differences[:MOST_NAMED])
     more = len(differences) - MOST_NAMED
     tail = f"; and {more} more" if more > 0 else ""
-    raise PairError(
-        f"{vlm} (VLM) and {backbone} (backbone) do not pair: {named}{tail}", valid=_PARTNER
-    )
+    raise PairError(f"{vlm} (VLM) and {other} ({role}) do not pair: {named}{tail}", valid=_PARTNER)
 
 
 def text_config(checkpoint: Checkpoint) -> PreTrainedConfig:
@@ -178,7 +223,9 @@ def text_config(checkpoint: Checkpoint) -> PreTrainedConfig:
         CheckpointError: transformers cannot read the config.
     """
     try:
-        config = AutoConfig.from_pretrained(checkpoint.directory, local_files_only=True)
+        config = AutoConfig.from_pretrained(
+            checkpoint.directory, local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, StrictDataclassError) as error:
         raise CheckpointError(f"cannot read the config of {checkpoint.source}: {error}") from None
     text: PreTrainedConfig = config.get_text_config(decoder=True)
@@ -210,18 +257,37 @@ def _layout(config: PreTrainedConfig) -> dict[str, int]:
     }
 
 
-def _families(vlm: Checkpoint, backbone: Checkpoint) -> tuple[Family, Family]:
+def _sides(vlm: Checkpoint, backbone: Checkpoint) -> tuple[_Side, _Side]:
+    families = pair_families(vlm, backbone)
+    return (
+        _Side(vlm, families[0], text_tensors(vlm, families[0])),
+        _Side(backbone, families[1], text_tensors(backbone, families[1])),
+    )
+
+
+def pair_families(vlm: Checkpoint, backbone: Checkpoint) -> tuple[Family, Family]:
+    """The rows of a VLM and its backbone.
+
+    Raises:
+        PairError: The two are swapped, one model twice, or both VLMs.
+        CheckpointError: One is of the wrong kind or of an unknown family.
+    """
+    if vlm.directory == backbone.directory:
+        raise PairError(f"{vlm.source} is given as VLM and as backbone", valid=_PARTNER)
     types = vlm.config.get("model_type"), backbone.config.get("model_type")
     if types[0] in BACKBONE_FAMILIES and types[1] in VLM_FAMILIES:
         raise PairError(
             f"the VLM and the backbone are swapped: {vlm.source} is a text-only model",
             valid=f"--vlm {backbone.source} --backbone {vlm.source}",
         )
+    if types[1] in VLM_FAMILIES:
+        raise PairError(f"{backbone.source} is a VLM ({types[1]}), not a backbone", valid=_PARTNER)
     return vlm_family(vlm.config, vlm.source), backbone_family(backbone.config, backbone.source)
 
 
-def _attention_tensors(sides: tuple[_Side, ...]) -> dict[TextTensor, str]:
-    """Self-attention tensors of either side with the report's label, by layer and projection."""
+def _paired(sides: tuple[_Side, _Side]) -> dict[TextTensor, TensorPair]:
+    """Self-attention tensors of either side with their shapes, by layer and projection."""
+    vlm, backbone = sides
     labels = {
         tensor: label
         for side in sides
@@ -234,23 +300,22 @@ def _attention_tensors(sides: tuple[_Side, ...]) -> dict[TextTensor, str]:
         rank = PROJECTIONS.index(module) if module in PROJECTIONS else len(PROJECTIONS)
         return tensor.layer, rank, kind == "bias"
 
-    return {tensor: labels[tensor] for tensor in sorted(labels, key=place)}
+    return {
+        t: TensorPair(t.layer, labels[t], vlm.shape(t), backbone.shape(t))
+        for t in sorted(labels, key=place)
+    }
 
 
-def _compared(tensor: TextTensor, label: str, vlm: _Side, backbone: _Side) -> TensorPair:
-    row = TensorPair(tensor.layer, label, vlm.shape(tensor), backbone.shape(tensor))
-    if row.vlm_shape is None or row.vlm_shape != row.backbone_shape:
+def _measured(
+    row: TensorPair, tensor: TextTensor, vlm: _Side, backbone: _Side, *, with_rank: bool
+) -> TensorPair:
+    if row.vlm_shape is None or row.backbone_shape is None:
         return row
-    v, b = vlm.flat(tensor), backbone.flat(tensor)
-    v_norm, b_norm = float(v.norm()), float(b.norm())
-    return dataclasses.replace(
-        row,
-        relative_norm=float((b - v).norm()) / v_norm if v_norm else None,
-        cosine=float(torch.dot(v, b)) / (v_norm * b_norm) if v_norm and b_norm else None,
-    )
+    distance = tensor_distance(vlm.tensor(tensor), backbone.tensor(tensor), with_rank=with_rank)
+    return dataclasses.replace(row, **dataclasses.asdict(distance))
 
 
-def _tensor_differences(tensors: tuple[TensorPair, ...]) -> tuple[str, ...]:
+def _tensor_differences(tensors: Iterable[TensorPair]) -> tuple[str, ...]:
     """Shapes that differ, and projections' weights that one side lacks."""
     needed = {f"{projection}.weight" for projection in PROJECTIONS}
     found: list[str] = []
@@ -264,19 +329,8 @@ def _tensor_differences(tensors: tuple[TensorPair, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _config_notes(vlm: PreTrainedConfig, backbone: PreTrainedConfig) -> tuple[str, ...]:
-    values = {
-        "vocab_size": (vlm.vocab_size, backbone.vocab_size),
-        "rope_theta": (_rope_theta(vlm), _rope_theta(backbone)),
-    }
-    return tuple(f"{name} {v} against {b}" for name, (v, b) in values.items() if v != b)
-
-
-def _rope_theta(config: PreTrainedConfig) -> float | None:
-    return (getattr(config, "rope_parameters", None) or {}).get("rope_theta")
-
-
-def _tensor_notes(tensors: tuple[TensorPair, ...]) -> tuple[str, ...]:
+def _tensor_notes(rows: Iterable[TensorPair]) -> tuple[str, ...]:
+    tensors = tuple(rows)
     lacking = {
         "VLM": {row.tensor for row in tensors if row.vlm_shape is None},
         "backbone": {row.tensor for row in tensors if row.backbone_shape is None},
@@ -286,6 +340,16 @@ def _tensor_notes(tensors: tuple[TensorPair, ...]) -> tuple[str, ...]:
         for side, names in lacking.items()
         if names
     )
+
+
+def _type_notes(vlm: _Side, backbone: _Side) -> tuple[str, ...]:
+    stored = [
+        "/".join(sorted({side.checkpoint.stored[key].dtype for key in side.keys.values()}))
+        for side in (vlm, backbone)
+    ]
+    if stored[0] == stored[1]:
+        return ()
+    return (f"stored as {stored[0]} against {stored[1]}: merged in the VLM's type",)
 
 
 def _layer_notes(vlm: _Side, backbone: _Side) -> tuple[str, ...]:

@@ -201,7 +201,7 @@ def test_a_recipe_that_does_not_fit_changes_nothing(whole: Opened) -> None:
             "merges projection o, which this merge does not hold; valid: .*q, k",
         ),
         ({"layers": {0: 0.5}, "weights": "text"}, "merges whole layers, which this merge does not"),
-        ({"layers": {0: 0.5}, "projections": ("q",), "method": "ties"}, "no merge method 'ties'"),
+        ({"layers": {0: 0.5}, "projections": ("q",), "method": "mean"}, "no merge method 'mean'"),
         ({"vlm": other, "projections": ("q",)}, "made for another VLM"),
     ):
         with pytest.raises(RecipeError, match=message):
@@ -220,8 +220,19 @@ def test_another_mlp_keeps_only_whole_layers_from_being_merged(
 ) -> None:
     mlp = Checkpoint.open(tiny_backbone(tmp_path / "mlp", intermediate_size=64))
     InMemoryMerge(whole.loaded, mlp)
+    merge = InMemoryMerge(whole.loaded, mlp, weights="text")
+    backbone = whole.identity.backbone.model_copy(
+        update={"fingerprint": merge._backbone_fingerprint}
+    )
+    everything = whole.recipe(layers=EVERYWHERE, weights="text", backbone=backbone)
     with pytest.raises(PairError, match=r"mlp.\w+.weight is \[\d+, \d+\] in the VLM and"):
-        InMemoryMerge(whole.loaded, mlp, weights="text")
+        merge.apply(everything)
+    assert merge.in_force == {}
+    norms = everything.replaced(weights="pattern", pattern=r".*_layernorm\.weight")
+    with merge.applied(norms):
+        assert {tensor.name for tensor in merge.in_force} == {
+            "input_layernorm.weight", "post_attention_layernorm.weight"
+        }  # fmt: skip
 
 
 def test_nan_in_the_backbone_is_named(whole: Opened, tmp_path: Path) -> None:
