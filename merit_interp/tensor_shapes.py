@@ -18,6 +18,9 @@ from torch import Tensor
 Weight = Float[Tensor, "*shape"]
 """A parameter: (out, inp) for a projection's weight, (out,) for its bias."""
 
+Matrix = Float[Tensor, "out inp"]
+"""The weight of a projection."""
+
 TokenIds = Int[Tensor, "batch seq"]
 TokenMask = Bool[Tensor, "batch seq"]
 ResidualStream = Float[Tensor, "batch seq hidden"]
@@ -41,6 +44,8 @@ Frames = UInt8[ndarray, "frames height width 3"]
 """Decoded RGB frames."""
 
 Frame = UInt8[ndarray, "height width 3"]
+ResizedFrames = UInt8[ndarray, "frames rows columns 3"]
+"""RGB frames of the size that a model takes."""
 Pixels = Float[Tensor, "frames 3 rows columns"]
 """Resized and normalised frames."""
 

@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from merit_interp.errors import CheckpointError, PairError
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.pairing import PairReport, pair, require_pair
-from tests.models.edited_checkpoints import Tensors, with_config, with_tensors
+from tests.models.edited_checkpoints import Tensors, copied, with_config, with_tensors
 from tests.tiny_models import N_LAYERS, TinyPair, tiny_backbone
 
 
@@ -139,10 +139,15 @@ def test_swapped_and_wrong_models_are_named(pair_on_disk: TinyPair, tmp_path: Pa
     vlm, backbone = pair_on_disk.vlm, pair_on_disk.backbone
     with pytest.raises(PairError, match=rf"swapped.* valid: --vlm {vlm} --backbone {backbone}"):
         report_of(backbone, vlm)
-    with pytest.raises(CheckpointError, match=r"is a VLM .llava_onevision., not a backbone"):
-        report_of(vlm, vlm)
+    for twice in (vlm, backbone):
+        with pytest.raises(PairError, match=rf"{twice} is given as VLM and as backbone; valid"):
+            report_of(twice, twice)
+    copy = copied(vlm, tmp_path / "copy")
+    with pytest.raises(PairError, match=r"copy is a VLM .llava_onevision., not a backbone"):
+        report_of(vlm, copy)
+    copy = copied(backbone, tmp_path / "text")
     with pytest.raises(CheckpointError, match=r"is a text-only model .qwen2., not a VLM"):
-        report_of(backbone, backbone)
+        report_of(backbone, copy)
     other = with_config(backbone, tmp_path / "other", model_type="gpt_neox")
     with pytest.raises(CheckpointError, match=r"gpt_neox.* valid: backbone families .*llama"):
         report_of(vlm, other)
