@@ -57,6 +57,9 @@ class Family:
     """Frames that share visual tokens (a temporal patch)."""
     frameless_tokens: int = 0
     """Visual tokens after the last frame that belong to no frame."""
+    kept_vectors: str = ""
+    """Name among `video_inputs` of a mask over the encoder's vectors: True where one is a token.
+    Empty where all are. Frames then differ in tokens, and the vectors are shared out evenly."""
 
     @property
     def has_vision(self) -> bool:
@@ -102,6 +105,20 @@ def _backbone(model_type: str, also_in_attention: tuple[str, ...] = ()) -> Famil
     )
 
 
+def _llava(model_type: str) -> Family:
+    """A vision tower and a projector beside the text model."""
+    return Family(
+        model_type=model_type,
+        text_model="model.language_model",
+        text_layers="model.language_model.layers",
+        lm_head="lm_head",
+        disk_layers=("language_model.model.layers", "model.language_model.layers"),
+        vision_model="model",
+        video_inputs=("pixel_values_videos",),
+        video_token_id="video_token_id",
+    )
+
+
 def _qwen(model_type: str, *more_inputs: str) -> Family:
     """Patches in one flat table, two frames to a temporal patch, 3D positions from the grid."""
     return Family(
@@ -123,16 +140,25 @@ def _table(*rows: Family) -> Mapping[str, Family]:
 
 
 VLM_FAMILIES: Mapping[str, Family] = _table(
-    Family(
-        model_type="llava_onevision",
-        text_model="model.language_model",
-        text_layers="model.language_model.layers",
-        lm_head="lm_head",
-        disk_layers=("language_model.model.layers", "model.language_model.layers"),
-        vision_model="model",
-        video_inputs=("pixel_values_videos",),
-        video_token_id="video_token_id",
-        frameless_tokens=1,  # image_newline
+    dataclasses.replace(_llava("llava_onevision"), frameless_tokens=1),  # image_newline
+    _llava("llava_next_video"),
+    _llava("video_llava"),
+    dataclasses.replace(
+        _llava("internvl"),  # its frames are images
+        video_inputs=("pixel_values",),
+        video_token_id="image_token_id",
+        encoder="image",
+    ),
+    dataclasses.replace(
+        _llava("video_llama_3"),
+        disk_layers=("model.language_model.layers",),
+        video_inputs=(
+            "pixel_values_videos",
+            "video_grid_thw",
+            "video_merge_sizes",
+            "video_compression_mask",
+        ),
+        kept_vectors="video_compression_mask",
     ),
     _qwen("qwen2_vl"),
     _qwen("qwen2_5_vl", "second_per_grid_ts"),

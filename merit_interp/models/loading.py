@@ -34,6 +34,7 @@ from merit_interp.errors import CheckpointError, SettingError
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.families import Family, backbone_family, vlm_family
 from merit_interp.models.fingerprints import fingerprint
+from merit_interp.models.kept_logits import give_kept_logits
 from merit_interp.models.text_tensors import TextTensor, text_tensors
 from merit_interp.models.tokenizers import load_tokenizer
 from merit_interp.recipe import ModelReference
@@ -188,6 +189,7 @@ def _load(
     _check_modules(model, family, checkpoint)
     _check_parameters(model, checkpoint)
     _check_against_files(model, family, checkpoint)
+    give_kept_logits(model, family.lm_head)
     model.train(False)
     model.requires_grad_(False)
     return LoadedModel(

@@ -24,7 +24,7 @@ from transformers.video_processing_utils import VideoProcessorMixin
 from transformers.video_utils import VideoMetadata
 
 from merit_interp.errors import CheckpointError
-from merit_interp.tensor_shapes import Frames, Pixels
+from merit_interp.tensor_shapes import Frames, Pixels, ResizedFrames
 
 
 class PilVideoProcessor(VideoProcessorMixin):
@@ -41,6 +41,8 @@ class PilVideoProcessor(VideoProcessorMixin):
     """Settings that files or class must give."""
     size_keys: ClassVar[frozenset[str]] = frozenset({"height", "width"})
     """Keys of `size` that say how large frames become."""
+    crops: ClassVar[bool] = False
+    """Whether `resized` can cut frames to their middle."""
 
     resample: int
     size: Mapping[str, int]
@@ -64,7 +66,9 @@ class PilVideoProcessor(VideoProcessorMixin):
             name for name in ("do_resize", "do_rescale", "do_normalize")
             if not settings.get(name, True)
         ]  # fmt: skip
-        if wrong or settings.get("do_center_crop") or set(made.size) != cls.size_keys:
+        if settings.get("do_center_crop") and not cls.crops:
+            wrong.append("do_center_crop")
+        if wrong or set(made.size) != cls.size_keys:
             raise CheckpointError(
                 f"{directory}: its video processor does more or less than resize to a "
                 f"{' and '.join(sorted(cls.size_keys))}, rescale and normalise",
@@ -95,17 +99,23 @@ class PilVideoProcessor(VideoProcessorMixin):
 
     def pixels(self, frames: Frames) -> Pixels:
         """A video's frames resized and normalised, (frames, 3, height, width) float32."""
-        height, width = self.target_size(*frames.shape[:3])
-        resized = np.stack(
-            [
-                np.asarray(
-                    Image.fromarray(frame).resize((width, height), Image.Resampling(self.resample))
-                )
-                for frame in frames
-            ]
-        )
-        pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).to(torch.float32)
+        pixels = torch.from_numpy(self.resized(frames)).permute(0, 3, 1, 2).to(torch.float32)
         # one fused step, as transformers does it
         mean = torch.tensor(self.image_mean) / self.rescale_factor
         std = torch.tensor(self.image_std) / self.rescale_factor
         return ((pixels - mean[:, None, None]) / std[:, None, None]).contiguous()
+
+    def resized(self, frames: Frames) -> ResizedFrames:
+        """Frames of the size that the model takes."""
+        height, width = self.target_size(*frames.shape[:3])
+        return self.resized_to(frames, height, width)
+
+    def resized_to(self, frames: Frames, height: int, width: int) -> ResizedFrames:
+        """Frames of a size, by the settings' filter."""
+        filtered = Image.Resampling(self.resample)
+        return np.stack(
+            [
+                np.asarray(Image.fromarray(frame).resize((width, height), filtered))
+                for frame in frames
+            ]
+        )

@@ -29,6 +29,7 @@ from transformers.video_utils import VideoMetadata
 
 from merit_interp.errors import CheckpointError
 from merit_interp.models.families import Family
+from merit_interp.models.pil_llava import CroppedVideos, VideoLlama3Videos
 from merit_interp.models.pil_qwen import Glm4vVideos, Qwen2Videos, Qwen3Videos
 from merit_interp.models.pil_videos import PilVideoProcessor
 from merit_interp.models.tokenizers import adds_special_tokens, load_tokenizer, token_ids
@@ -219,10 +220,14 @@ def _pil_processor(directory: Path, family: Family) -> ProcessorMixin:
 PIL_VIDEO_PROCESSORS: Mapping[str, type[PilVideoProcessor]] = MappingProxyType(
     {
         "glm4v": Glm4vVideos,
+        "internvl": PilVideoProcessor,
+        "llava_next_video": CroppedVideos,
         "llava_onevision": PilVideoProcessor,
         "qwen2_5_vl": Qwen2Videos,
         "qwen2_vl": Qwen2Videos,
         "qwen3_vl": Qwen3Videos,
+        "video_llama_3": VideoLlama3Videos,
+        "video_llava": CroppedVideos,
     }
 )
 """Families whose videos need no torchvision."""

@@ -119,7 +119,13 @@ def encode_item(
         option_ids=option_ids,
         vision_inputs={name: seen.inputs[name] for name in vlm.family.video_inputs},
         token_inputs={name: torch.tensor(token_inputs[name]) for name in vlm.family.token_inputs},
-        frame_tokens=map_frames(visual, video.spans_s, vlm.family, n_prompt=len(ids)),
+        frame_tokens=map_frames(
+            visual,
+            video.spans_s,
+            vlm.family,
+            n_prompt=len(ids),
+            kept=seen.inputs.get(vlm.family.kept_vectors),
+        ),
     )
 
 

@@ -158,7 +158,9 @@ class Evaluation:
         if key not in self._cache:
             assert encoded.frame_tokens is not None  # it has vision inputs
             features = visual_features(self.model, encoded.vision_inputs)
-            check_feature_count(features, encoded.frame_tokens.n_tokens, self.model.source)
+            kept = encoded.vision_inputs.get(self.model.family.kept_vectors)
+            n_vectors = encoded.frame_tokens.n_tokens if kept is None else len(kept)
+            check_feature_count(features, n_vectors, self.model.source)
             self._cache.put(key, features)
         return key
 

@@ -8,10 +8,12 @@ must not know how prompts are made or scored.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from merit_interp.errors import CheckpointError
 from merit_interp.models.families import Family
@@ -60,6 +62,7 @@ def map_frames(
     family: Family,
     *,
     n_prompt: int,
+    kept: Tensor | None = None,
 ) -> FrameTokenMap:
     """Share the visual tokens of a prompt out among the frames.
 
@@ -68,27 +71,31 @@ def map_frames(
         spans_s: Start and end of each sampled frame.
         family: Says how many frames share tokens, and how many tokens belong to no frame.
         n_prompt: Tokens of the prompt.
+        kept: Which of the encoder's vectors are tokens (`Family.kept_vectors`); None for all.
 
     Raises:
-        CheckpointError: The tokens cannot be shared out evenly: processor and family disagree.
+        CheckpointError: The tokens cannot be shared out: processor and family disagree.
     """
     size = family.frames_per_unit
     frames = [tuple(range(i, min(i + size, len(spans_s)))) for i in range(0, len(spans_s), size)]
     n_framed = len(visual) - family.frameless_tokens
-    each, rest = divmod(n_framed, len(frames))
-    if rest or each < 1:
+    if kept is None:
+        kept = torch.ones(max(n_framed, 0), dtype=torch.bool)
+    if len(kept) % len(frames) or int(kept.sum()) != n_framed or not n_framed:
         raise CheckpointError(
             f"the processor made {len(visual)} visual tokens of {len(spans_s)} frames, which "
             f"{family.model_type} cannot share out",
             valid=f"a multiple of {len(frames)} and {family.frameless_tokens} more",
         )
+    counts = kept.reshape(len(frames), -1).sum(dim=1).tolist()
+    ends = list(itertools.accumulate(counts))
     units = tuple(
         FrameUnit(
             frames=members,
             start_s=min(spans_s[i][0] for i in members),
             end_s=max(spans_s[i][1] for i in members),
-            tokens=tuple(visual[number * each : (number + 1) * each]),
+            tokens=tuple(visual[end - count : end]),
         )
-        for number, members in enumerate(frames)
+        for members, count, end in zip(frames, counts, ends, strict=True)
     )
     return FrameTokenMap(units, tuple(visual[n_framed:]), n_prompt)
