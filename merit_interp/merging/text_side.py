@@ -40,6 +40,10 @@ class TextSide:
         """
         return self.checkpoint.finite_tensor(self.keys[tensor])
 
+    def part(self, tensor: TextTensor, first: int, count: int) -> torch.Tensor:
+        """Some of a tensor's values, flat; as `Checkpoint.finite_part`."""
+        return self.checkpoint.finite_part(self.keys[tensor], first, count)
+
 
 def open_text_side(
     checkpoint: Checkpoint, vlm_config: PreTrainedConfig, vlm: str, *, role: str

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from io import FileIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -166,12 +167,42 @@ class Checkpoint:
         Raises:
             CheckpointError: It holds one, is not of a float type, or cannot be read.
         """
-        dtype = self.dtype(name)
-        if not dtype.is_floating_point:
-            raise CheckpointError(f"{self.source}: tensor {name} is {dtype}", valid="float weights")
+        self.float_dtype(name)
         tensor = self.tensor(name)
         self.require_finite(name, tensor)
         return tensor
+
+    def finite_part(self, name: str, first: int, count: int) -> torch.Tensor:
+        """Some of a tensor's values as `finite_tensor` has them, without reading the rest.
+
+        Args:
+            name: The tensor's.
+            first: Place of the first value in the flat tensor.
+            count: How many values.
+
+        Raises:
+            CheckpointError: As `finite_tensor`, of these values.
+        """
+        dtype, place = self.float_dtype(name), self.stored[name]
+        try:
+            with place.file.open("rb", buffering=0) as file:
+                file.seek(place.start + first * dtype.itemsize)
+                values = read_bytes(file, count * dtype.itemsize).view(dtype)
+        except OSError as error:
+            raise CheckpointError(f"cannot read {name} from {place.file}: {error}") from None
+        self.require_finite(name, values)
+        return values
+
+    def float_dtype(self, name: str) -> torch.dtype:
+        """A tensor's element type, which must be one of floats.
+
+        Raises:
+            CheckpointError: It is not.
+        """
+        dtype = self.dtype(name)
+        if not dtype.is_floating_point:
+            raise CheckpointError(f"{self.source}: tensor {name} is {dtype}", valid="float weights")
+        return dtype
 
     def require_finite(self, name: str, values: torch.Tensor) -> None:
         """Refuse NaN and infinity among a tensor's values, or some of them.
@@ -290,6 +321,23 @@ def _read_object(path: Path, *, missing: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} is not a JSON object")
     return value
+
+
+def read_bytes(file: FileIO, n_bytes: int) -> torch.Tensor:
+    """The next bytes of an open file, as a tensor of uint8.
+
+    Raises:
+        CheckpointError: The file ends before.
+        OSError: It cannot be read.
+    """
+    block = torch.empty(n_bytes, dtype=torch.uint8)
+    rest = block.numpy().data
+    while rest:
+        size = file.readinto(rest)
+        if not size:
+            raise CheckpointError(f"{file.name} became shorter while it was read")
+        rest = rest[size:]
+    return block
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
