@@ -1,27 +1,43 @@
 """`merit-interp pair`: do a VLM and a backbone pair, and how far did each layer move?
 
-    merit-interp pair --vlm models/vlm --backbone models/backbone
+    merit-interp pair --vlm models/vlm --backbone models/backbone --out runs/pair
 
 This file parses, calls and prints; it must not compare a tensor.
 """
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from merit_interp.cli.options import JsonOption
+from merit_interp.cli.options import JsonOption, OverwriteOption
+from merit_interp.errors import SettingError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from merit_interp.models.checkpoint_files import Checkpoint
     from merit_interp.models.pairing import PairReport
 
 
 def pair(
-    vlm: Annotated[str, typer.Option("--vlm", help="The VLM: directory or hub id.")],
+    vlm: Annotated[
+        str, typer.Option("--vlm", help="The VLM: directory or hub id (owner/name[@revision]).")
+    ],
     backbone: Annotated[str, typer.Option("--backbone", help="Its text backbone.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Directory for the tables and the figure.")
+    ] = None,
+    ranks: Annotated[
+        bool | None,
+        typer.Option(
+            help="Effective ranks of the differences: seconds a large weight. Default: with --out."
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Check that a VLM and a backbone pair, and show how far each layer moved."""
@@ -30,11 +46,14 @@ def pair(
     from rich.console import Console
 
     from merit_interp.models.checkpoint_files import Checkpoint
-    from merit_interp.models.pairing import pair as compare
-    from merit_interp.models.pairing import require_pair
+    from merit_interp.record_files import check_run_directory
 
-    report = compare(Checkpoint.open(vlm), Checkpoint.open(backbone))
-    require_pair(report)
+    if out is not None:
+        check_run_directory(out, overwrite=overwrite)
+    sides = Checkpoint.open(vlm), Checkpoint.open(backbone)
+    report = compared(*sides, with_ranks=out is not None if ranks is None else ranks)
+    if out is not None:
+        write_run(report, sides, out, overwrite=overwrite)
     if json:
         print(dumps(report.to_row(), indent=2))
         return
@@ -42,6 +61,53 @@ def pair(
     console.print(distance_table(report))
     for note in report.notes:
         console.print(f"note: {note}", markup=False)
+    if out is not None:
+        print(f"results {out}")
+
+
+def compared(vlm: Checkpoint, backbone: Checkpoint, *, with_ranks: bool) -> PairReport:
+    """The report of two models that pair, with a bar on a terminal while it is made."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from merit_interp.models.pairing import pair as compare
+    from merit_interp.models.pairing import require_pair
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("comparing weights", total=None)
+        report = compare(
+            vlm,
+            backbone,
+            with_ranks=with_ranks,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    require_pair(report)
+    return report
+
+
+def write_run(
+    report: PairReport, sides: tuple[Checkpoint, Checkpoint], out: Path, *, overwrite: bool
+) -> None:
+    """Write report, table, figure and what made them; without a browser there is no PNG."""
+    from merit_interp.models.fingerprints import fingerprint
+    from merit_interp.provenance import provenance
+    from merit_interp.record_files import FINISHED_MARKER, open_run_directory, write_json
+    from merit_interp.report.pair_distances import write_pair
+
+    fingerprints = {
+        role: fingerprint(side) for role, side in zip(("vlm", "backbone"), sides, strict=True)
+    }
+    run = open_run_directory(out, overwrite=overwrite)
+    record = provenance(
+        seed=0, device="cpu", dtype="float64", fingerprints=fingerprints, settings={}
+    )
+    write_json(run / "run.json", record.to_row())
+    try:
+        write_pair(report.to_row(), run)
+    except SettingError as error:
+        print(f"no PNG: {error}", file=sys.stderr)
+    write_json(run / FINISHED_MARKER, {"tensors": len(report.tensors)})
 
 
 def distance_table(report: PairReport) -> Table:

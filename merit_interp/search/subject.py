@@ -23,6 +23,7 @@ from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import fingerprint, items_digest
 from merit_interp.models.loading import Placement, load_vlm
+from merit_interp.models.pairing import check_pair
 from merit_interp.recipe import ItemsReference, ModelReference, Recipe, Scoring
 from merit_interp.scoring.evaluation import Evaluation
 from merit_interp.search.objective import SKILLS
@@ -119,8 +120,10 @@ def load_subject(
     """
     file = read_items(inputs.items)
     items = {split: _items_of(file, split, settings) for split in SPLITS}
-    vlm = load_vlm(inputs.vlm, placement=inputs.placement)
     backbone = Checkpoint.open(inputs.backbone)
+    # from headers alone, since loading takes minutes
+    check_pair(Checkpoint.open(inputs.vlm), backbone)
+    vlm = load_vlm(inputs.vlm, placement=inputs.placement)
     merge = InMemoryMerge(vlm, backbone, projections=settings.projections)
     identity = Recipe(
         vlm=vlm.reference(),
