@@ -43,6 +43,9 @@ class Family:
     """Module name within self-attention of each of q, k, v and o."""
     also_in_attention: tuple[str, ...] = ()
     """What else self-attention holds (norms of q and k), merged with the whole layer only."""
+    not_in_every_layer: tuple[str, ...] = ()
+    """Modules of self-attention that some layers lack, on both sides of a pair: those layers use
+    the keys and values of an earlier one, or their keys as values. The others are merged."""
     vision_model: str = ""
     """Module path of the module that has `get_video_features`; empty for a backbone."""
     video_inputs: tuple[str, ...] = ()
@@ -60,6 +63,9 @@ class Family:
     kept_vectors: str = ""
     """Name among `video_inputs` of a mask over the encoder's vectors: True where one is a token.
     Empty where all are. Frames then differ in tokens, and the vectors are shared out evenly."""
+
+    drops_zero_frames: bool = False
+    """Whether a frame that is all zero after normalisation is taken for padding."""
 
     @property
     def has_vision(self) -> bool:
@@ -160,6 +166,34 @@ VLM_FAMILIES: Mapping[str, Family] = _table(
         ),
         kept_vectors="video_compression_mask",
     ),
+    Family(
+        model_type="smolvlm",  # frames are images; all of one size, so no pixel is masked
+        text_model="model.text_model",
+        text_layers="model.text_model.layers",
+        lm_head="lm_head",
+        disk_layers=("model.text_model.layers",),
+        vision_model="model",
+        video_inputs=("pixel_values",),
+        video_token_id="image_token_id",
+        encoder="image",
+        drops_zero_frames=True,
+    ),
+    dataclasses.replace(
+        _llava("gemma3"),  # tokens of one image see each other, by `token_type_ids`
+        also_in_attention=("q_norm", "k_norm"),
+        video_inputs=("pixel_values",),
+        token_inputs=("token_type_ids",),
+        video_token_id="image_token_id",
+        encoder="image",
+    ),
+    dataclasses.replace(
+        _llava("gemma4"),
+        disk_layers=("model.language_model.layers",),
+        also_in_attention=("q_norm", "k_norm"),
+        not_in_every_layer=("k_proj", "v_proj", "k_norm"),
+        video_inputs=("pixel_values_videos", "video_position_ids", "num_frames_per_video"),
+        token_inputs=("mm_token_type_ids",),
+    ),
     _qwen("qwen2_vl"),
     _qwen("qwen2_5_vl", "second_per_grid_ts"),
     dataclasses.replace(
@@ -178,6 +212,11 @@ VLM_FAMILIES: Mapping[str, Family] = _table(
 BACKBONE_FAMILIES: Mapping[str, Family] = _table(
     _backbone("qwen2"),
     _backbone("qwen3", also_in_attention=("q_norm", "k_norm")),
+    _backbone("gemma3_text", also_in_attention=("q_norm", "k_norm")),
+    dataclasses.replace(
+        _backbone("gemma4_text", also_in_attention=("q_norm", "k_norm")),
+        not_in_every_layer=("k_proj", "v_proj", "k_norm"),
+    ),
     _backbone("llama"),
     _backbone("mistral"),
     _backbone("glm4"),

@@ -250,10 +250,13 @@ def _check_modules(model: PreTrainedModel, family: Family, checkpoint: Checkpoin
     _submodule(model, family.lm_head, nn.Module, checkpoint)
     _submodule(model, family.vision_model, nn.Module, checkpoint)
     for layer in layers:
-        for projection in family.projections:
-            _submodule(layer, family.projection_path(projection), nn.Linear, checkpoint)
-        for name in family.also_in_attention:
-            _submodule(layer, f"{family.self_attention}.{name}", nn.Module, checkpoint)
+        kinds: dict[str, type[nn.Module]] = dict.fromkeys(family.also_in_attention, nn.Module)
+        kinds |= dict.fromkeys(family.projections.values(), nn.Linear)
+        for name, kind in kinds.items():
+            attention = getattr(layer, family.self_attention, None)
+            if name in family.not_in_every_layer and getattr(attention, name, None) is None:
+                continue
+            _submodule(layer, f"{family.self_attention}.{name}", kind, checkpoint)
 
 
 def _submodule(

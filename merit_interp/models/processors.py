@@ -2,8 +2,12 @@
 
     processor = video_processor_for(vlm.directory, vlm.family)
     seen = processor.see(frames, clip)
-    (ids,) = token_ids(processor.tokenizer, [processor.prompt("What happens next?")])
+    (ids,) = token_ids(processor.tokenizer, [processor.prompt("What happens next?", seen)])
     ids, token_inputs = processor.expanded(ids, seen)     # with seen.inputs: pixels, ...
+
+What a video is in a prompt is text first (SmolVLM and InternVL begin it with words, Qwen3-VL writes
+times), and words are tokenized with what stands beside them. So a prompt is made whole and then
+tokenized, with one visual token for each run of them, and the runs are drawn out after that.
 
 transformers' video processors need torchvision. Where it imports, the family's own is used;
 elsewhere the same class gets a video processor on Pillow, for the families in
@@ -14,6 +18,8 @@ must not know items or how frames were chosen: it samples nothing.
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +28,15 @@ from typing import Any, Literal
 
 import transformers
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase, ProcessorMixin
+from transformers import AutoConfig, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.models.auto import processing_auto
 from transformers.utils import import_utils
 from transformers.video_utils import VideoMetadata
 
 from merit_interp.errors import CheckpointError
 from merit_interp.models.families import Family
+from merit_interp.models.frame_lists import Gemma3Frames
+from merit_interp.models.pil_images import Gemma4Videos, SmolVlmVideos
 from merit_interp.models.pil_llava import CroppedVideos, VideoLlama3Videos
 from merit_interp.models.pil_qwen import Glm4vVideos, Qwen2Videos, Qwen3Videos
 from merit_interp.models.pil_videos import PilVideoProcessor
@@ -56,10 +64,12 @@ class Clip:
 class SeenVideo:
     """What a processor makes of a video, whatever is asked about it."""
 
-    tokens: tuple[int, ...]
-    """What stands in a prompt for its one placeholder."""
-    token_inputs: Mapping[str, tuple[int, ...]]
-    """What else the forward takes for each of these tokens; zero for all others of the prompt."""
+    text: str
+    """What stands in a prompt for its one placeholder, a run of visual tokens written as one."""
+    runs: tuple[int, ...]
+    """Visual tokens of each run."""
+    token_inputs: Mapping[str, Mapping[int, int]]
+    """What else the forward takes for each token of the prompt, by its id; zero for all others."""
     inputs: Mapping[str, Tensor]
     """What the forward takes of the video itself, a batch of one: pixels, grid, ..."""
 
@@ -71,6 +81,8 @@ class VideoProcessor:
     processor: ProcessorMixin
     route: Route
     """Which code makes the pixels: `torchvision` (the family's own) or `pil`."""
+    visual_token: str
+    """Text of the token that the forward puts a vector of the video in place of."""
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -80,17 +92,25 @@ class VideoProcessor:
 
     @property
     def placeholder(self) -> str:
-        """What the chat template writes for a video."""
-        return str(getattr(self.processor, "video_token"))  # noqa: B009  (not in the base class)
+        """What the chat template writes for a video, or for an image where it knows no video."""
+        return str(getattr(self.processor, f"{self._shown}_token"))
+
+    @property
+    def _shown(self) -> str:
+        return "video" if getattr(self.processor, "video_token", None) else "image"
 
     @property
     def placeholders(self) -> tuple[str, ...]:
         """All texts that stand for an image or a video: a question must not hold them."""
-        return tuple(self.processor.all_special_multimodal_tokens)
+        return (*self.processor.all_special_multimodal_tokens, self.visual_token)
 
-    def prompt(self, question: str) -> str:
-        """The chat template around one video and one question, up to where the answer begins."""
-        content = [{"type": "video"}, {"type": "text", "text": question}]
+    def prompt(self, question: str, seen: SeenVideo) -> str:
+        """The prompt on a video, up to where the answer begins; for `expanded` when tokenized."""
+        return self.template(question).replace(self.placeholder, seen.text)
+
+    def template(self, question: str) -> str:
+        """The chat template around the placeholder of a video and a question."""
+        content = [{"type": self._shown}, {"type": "text", "text": question}]
         conversation: Any = [{"role": "user", "content": content}]
         return str(
             self.processor.apply_chat_template(
@@ -105,7 +125,7 @@ class VideoProcessor:
             frames: Decoded RGB frames.
             clip: Where they come from. Without it processors guess 24 frames per second.
         """
-        text = self.prompt("?")
+        text = self.template("?")
         # some processors refuse a video that is shorter than a temporal patch, which all others
         # fill with its last frame
         video_processor = getattr(self.processor, "video_processor", None)
@@ -121,43 +141,59 @@ class VideoProcessor:
             height=frames.shape[1],
             width=frames.shape[2],
         )
-        features = self.processor(
-            text=[text],
-            videos=[frames],
-            video_metadata=[metadata],
-            do_sample_frames=False,
-            add_special_tokens=adds_special_tokens(self.tokenizer, text),
-            return_tensors="pt",
-        )
+        with warnings.catch_warnings():
+            # GLM-4V's makes arrays of tensors in a way that numpy is going to forbid
+            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+            features = self.processor(
+                text=[text],
+                videos=[frames],
+                video_metadata=[metadata],
+                do_sample_frames=False,
+                add_special_tokens=adds_special_tokens(self.tokenizer, text),
+                return_text_replacement_offsets=True,
+                return_tensors="pt",
+            )
         inputs = {name: value for name, value in features.items() if isinstance(value, Tensor)}
         ids = inputs.pop("input_ids")[0].tolist()
         inputs.pop("attention_mask", None)
-        (plain,) = token_ids(self.tokenizer, [text])
-        start = self._place(plain)
-        end = len(ids) - (len(plain) - start - 1)
         aligned = [name for name, value in inputs.items() if value.shape[1:] == (len(ids),)]
-        seen = SeenVideo(
-            tokens=tuple(ids[start:end]),
-            token_inputs={name: tuple(inputs.pop(name)[0, start:end].tolist()) for name in aligned},
-            inputs=inputs,
-        )
-        assert self.expanded(plain, seen)[0] == ids, "the processor changed more than the video"
+        ((video,),) = features["text_replacement_offsets"]
+        token_inputs = {name: inputs.pop(name)[0].tolist() for name in aligned}
+        seen = self._seen(video["replacement"], ids, token_inputs, inputs)
+        (shown,) = token_ids(self.tokenizer, [self.prompt("?", seen)])
+        assert self.expanded(shown, seen)[0] == ids, "the processor changed more than the video"
         return seen
 
-    def _place(self, ids: Sequence[int]) -> int:
-        placeholder_id: Any = self.tokenizer.convert_tokens_to_ids(self.placeholder)
-        return list(ids).index(placeholder_id)
+    def _seen(
+        self,
+        text: str,
+        ids: Sequence[int],
+        token_inputs: Mapping[str, Sequence[int]],
+        inputs: Mapping[str, Tensor],
+    ) -> SeenVideo:
+        run = re.compile(f"(?:{re.escape(self.visual_token)})+")
+        return SeenVideo(
+            text=run.sub(self.visual_token, text),
+            runs=tuple(len(found) // len(self.visual_token) for found in run.findall(text)),
+            token_inputs={
+                name: {token: value for token, value in zip(ids, values, strict=True) if value}
+                for name, values in token_inputs.items()
+            },
+            inputs=inputs,
+        )
 
     def expanded(
         self, ids: Sequence[int], seen: SeenVideo
     ) -> tuple[list[int], dict[str, list[int]]]:
-        """A prompt's tokens with a video in place of its placeholder, and the token inputs."""
-        place = self._place(ids)
-        before, after = [0] * place, [0] * (len(ids) - place - 1)
+        """A prompt's tokens with every visual token drawn out to its run, and the token inputs."""
+        visual_id = self.tokenizer.convert_tokens_to_ids(self.visual_token)
+        runs = iter(seen.runs)
+        drawn = [i for token in ids for i in [token] * (next(runs) if token == visual_id else 1)]
         token_inputs = {
-            name: [*before, *values, *after] for name, values in seen.token_inputs.items()
+            name: [values.get(token, 0) for token in drawn]
+            for name, values in seen.token_inputs.items()
         }
-        return [*ids[:place], *seen.tokens, *ids[place + 1 :]], token_inputs
+        return drawn, token_inputs
 
 
 def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
@@ -166,30 +202,33 @@ def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
     Raises:
         CheckpointError: Processor files are missing or torn, or torchvision is needed.
     """
+    route: Route = "torchvision" if import_utils.is_torchvision_available() else "pil"
     try:
-        if import_utils.is_torchvision_available():
-            auto: Any = transformers.AutoProcessor
+        if route == "pil" and family.model_type not in FRAME_LISTS:
+            own = _pil_processor(directory, family)
+        else:
+            auto: Any = FRAME_LISTS.get(family.model_type, transformers.AutoProcessor)
             own = auto.from_pretrained(directory, local_files_only=True)
             own.tokenizer = load_tokenizer(directory)
-            found = VideoProcessor(own, "torchvision")
-        else:
-            found = VideoProcessor(_pil_processor(directory, family), "pil")
+        config = AutoConfig.from_pretrained(directory, local_files_only=True)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{directory} has no processor that loads: {error}",
             valid="tokenizer, processor_config.json and video_preprocessor_config.json",
         ) from None
-    if not found.processor.chat_template:
+    if not own.chat_template:
         raise CheckpointError(
             f"{directory} has no chat template", valid="chat_template.jinja beside the weights"
         )
-    n_videos = found.prompt("?").count(found.placeholder)
+    visual_id = getattr(config, family.video_token_id)
+    found = VideoProcessor(own, route, str(own.tokenizer.convert_ids_to_tokens(visual_id)))
+    n_videos = found.template("?").count(found.placeholder)
     if n_videos != 1:
         raise CheckpointError(
             f"{directory}: its chat template makes {n_videos} placeholders of one video", valid="1"
         )
     for attribute in REQUIRED_ATTRIBUTES.get(family.model_type, ()):
-        if getattr(found.processor, attribute, None) is None:
+        if getattr(own, attribute, None) is None:
             raise CheckpointError(f"{directory}: processor_config.json has no {attribute}")
     return found
 
@@ -219,6 +258,7 @@ def _pil_processor(directory: Path, family: Family) -> ProcessorMixin:
 
 PIL_VIDEO_PROCESSORS: Mapping[str, type[PilVideoProcessor]] = MappingProxyType(
     {
+        "gemma4": Gemma4Videos,
         "glm4v": Glm4vVideos,
         "internvl": PilVideoProcessor,
         "llava_next_video": CroppedVideos,
@@ -226,11 +266,16 @@ PIL_VIDEO_PROCESSORS: Mapping[str, type[PilVideoProcessor]] = MappingProxyType(
         "qwen2_5_vl": Qwen2Videos,
         "qwen2_vl": Qwen2Videos,
         "qwen3_vl": Qwen3Videos,
+        "smolvlm": SmolVlmVideos,
         "video_llama_3": VideoLlama3Videos,
         "video_llava": CroppedVideos,
     }
 )
 """Families whose videos need no torchvision."""
+
+FRAME_LISTS: Mapping[str, type[ProcessorMixin]] = MappingProxyType({"gemma3": Gemma3Frames})
+"""Families whose processors have no video route: its frames are images. transformers' own image
+processors need no torchvision."""
 
 REQUIRED_ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"llava_onevision": ("num_image_tokens",)}

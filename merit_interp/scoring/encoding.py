@@ -107,9 +107,9 @@ def encode_item(
     for placeholder in processor.placeholders:
         if placeholder in question:
             raise ItemError(f"the text holds the placeholder {placeholder!r}")
-    prompt = processor.prompt(question)
-    prompt_ids, option_ids = _tokens(processor.tokenizer, prompt, item, scoring, vlm.source)
     seen = seen or see_video(processor, video)
+    prompt = processor.prompt(question, seen)
+    prompt_ids, option_ids = _tokens(processor.tokenizer, prompt, item, scoring, vlm.source)
     ids, token_inputs = processor.expanded(prompt_ids, seen)
     visual_id = getattr(vlm.model.config, vlm.family.video_token_id)
     visual = [position for position, token in enumerate(ids) if token == visual_id]

@@ -36,15 +36,15 @@ def clip_of(n_frames: int) -> Clip:
 
 def test_a_prompt_is_the_families_own_template(processor: VideoProcessor) -> None:
     assert processor.route in ("torchvision", "pil")
-    assert processor.prompt("What?") == (
+    assert processor.template("What?") == (
         "<|im_start|>user\n<video>\nWhat?<|im_end|>\n<|im_start|>assistant\n"
     )
 
 
 def test_the_placeholder_grows_to_the_videos_tokens(processor: VideoProcessor) -> None:
     seen = processor.see(frames_of_levels(5, size=IMAGE_SIZE), clip_of(5))
-    assert set(seen.tokens) == {processor.processor.video_token_id}
-    assert len(seen.tokens) == 5 * TOKENS_PER_FRAME + 1
+    assert seen.text == processor.placeholder == processor.visual_token
+    assert seen.runs == (5 * TOKENS_PER_FRAME + 1,)
     assert seen.token_inputs == {}
     assert seen.inputs["pixel_values_videos"].shape == (1, 5, 3, IMAGE_SIZE, IMAGE_SIZE)
 
@@ -53,22 +53,26 @@ def test_a_prompt_expanded_here_is_the_one_that_the_processor_expands(
     processor: VideoProcessor,
 ) -> None:
     frames = frames_of_levels(3, size=IMAGE_SIZE)
-    prompt = processor.prompt("Which shape comes right after the circle?")
-    (plain,) = token_ids(processor.tokenizer, [prompt])
-    ids, token_inputs = processor.expanded(plain, processor.see(frames, clip_of(3)))
+    question = "Which shape comes right after the circle?"
+    seen = processor.see(frames, clip_of(3))
+    (plain,) = token_ids(processor.tokenizer, [processor.prompt(question, seen)])
+    ids, token_inputs = processor.expanded(plain, seen)
     own = processor.processor(
-        text=[prompt], videos=[frames], do_sample_frames=False, return_tensors="pt"
+        text=[processor.template(question)],
+        videos=[frames],
+        do_sample_frames=False,
+        return_tensors="pt",
     )
     assert ids == own["input_ids"][0].tolist()
     assert token_inputs == {}
 
 
 def test_token_inputs_are_the_videos_and_zero_elsewhere(processor: VideoProcessor) -> None:
-    seen = SeenVideo(tokens=(7, 8, 8), token_inputs={"types": (0, 2, 2)}, inputs={})
-    placeholder = processor.processor.video_token_id
-    ids, token_inputs = processor.expanded([1, placeholder, 2, 3], seen)
-    assert ids == [1, 7, 8, 8, 2, 3]
-    assert token_inputs == {"types": [0, 0, 2, 2, 0, 0]}
+    visual = processor.processor.video_token_id
+    seen = SeenVideo(text="", runs=(2, 1), token_inputs={"types": {visual: 2}}, inputs={})
+    ids, token_inputs = processor.expanded([1, 7, visual, 2, visual, 3], seen)
+    assert ids == [1, 7, visual, visual, 2, visual, 3]
+    assert token_inputs == {"types": [0, 0, 2, 2, 0, 2, 0]}
 
 
 def test_pixels_are_the_frames_resized_and_normalised(processor: VideoProcessor) -> None:

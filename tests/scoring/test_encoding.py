@@ -57,7 +57,7 @@ def test_an_options_tokens_are_those_of_prompt_and_option_together(
         assert vlm.tokenizer.decode(ids) == option
         assert (
             list(ids)
-            == vlm.tokenizer(processor.prompt(ITEM.question) + option)["input_ids"][-len(ids) :]
+            == vlm.tokenizer(processor.template(ITEM.question) + option)["input_ids"][-len(ids) :]
         )
 
 
