@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import torch
 
 from merit_interp.errors import PairError, RecipeError
-from merit_interp.merging.methods import MergeContext, MergeMethod, merge_method
+from merit_interp.merging.merge_context import MergeContext
+from merit_interp.merging.methods import MergeMethod, merge_method
 from merit_interp.models.families import Family
 from merit_interp.models.text_tensors import TextTensor
 from merit_interp.recipe import PROJECTIONS, Recipe, Setting

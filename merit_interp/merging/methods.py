@@ -8,6 +8,7 @@ VLM's type; it changes neither. This file must not know layers, models or recipe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,28 +17,29 @@ from typing import NoReturn
 import torch
 
 from merit_interp.errors import RecipeError
+from merit_interp.merging.interpolation import layer_swap, linear, slerp
+from merit_interp.merging.merge_context import NO_CONTEXT, NO_SETTINGS, MergeContext
+from merit_interp.merging.task_vectors import dare_linear, dare_ties, task_arithmetic, ties
 from merit_interp.recipe import Setting
 from merit_interp.tensor_shapes import Weight
-
-NO_SETTINGS: Mapping[str, Setting] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class MergeContext:
-    """What a method may need beside the two tensors."""
-
-    base: torch.Tensor | None = None
-    """The common ancestor's tensor, for a method that merges task vectors."""
-    settings: Mapping[str, Setting] = field(default_factory=lambda: NO_SETTINGS)
-    """The recipe's settings; those left out have the method's defaults."""
-    tensor: str = ""
-    """The tensor's name, `layers.3.self_attn.q_proj.weight` wherever it is stored; random numbers
-    are drawn by it, so that they depend on no order."""
-
 
 Merge = Callable[[torch.Tensor, torch.Tensor, float, MergeContext], torch.Tensor]
 """(the VLM's tensor, the backbone's, coefficient in (0, 1], context with every setting) -> merged
 tensor. All tensors are float32 (or float64), and so is the result."""
+
+
+_YES_OR_NO = "true or false"
+_SETTINGS: Mapping[str, tuple[str, Callable[[Setting], bool]]] = MappingProxyType(
+    {
+        "density": ("a share above 0, at most 1", lambda value: 0 < value <= 1),
+        "keep_vlm": (_YES_OR_NO, lambda value: True),
+        "lambda": ("a finite number", math.isfinite),
+        "normalize": (_YES_OR_NO, lambda value: True),
+        "rescale": (_YES_OR_NO, lambda value: True),
+        "seed": ("a whole number from 0 on", lambda value: value == int(value) >= 0),
+    }
+)
+"""What each setting may be, in words and as a test."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class MergeMethod:
         vlm: Weight,
         backbone: Weight,
         coefficient: float,
-        context: MergeContext = MergeContext(),
+        context: MergeContext = NO_CONTEXT,
     ) -> Weight:
         """The merged tensor: of the VLM's shape and type; at 0 the VLM's and at 1 the backbone's.
 
@@ -89,14 +91,17 @@ class MergeMethod:
         """The settings given, and the defaults of those left out.
 
         Raises:
-            RecipeError: The method has no setting of that name.
+            RecipeError: The method has no setting of that name, or it cannot have that value.
         """
-        for name in given:
+        for name, value in given.items():
             if name not in self.settings:
                 raise RecipeError(
                     f"method {self.name} has no setting {name!r}",
                     valid=f"settings {', '.join(self.settings)}" if self.settings else "none",
                 )
+            valid, is_valid = _SETTINGS[name]
+            if isinstance(value, bool) != (valid == _YES_OR_NO) or not is_valid(value):
+                raise RecipeError(f"setting {name} of method {self.name} is {value}", valid=valid)
         return {**self.settings, **given}
 
     def refuse_without_base(self) -> NoReturn:
@@ -119,28 +124,36 @@ class MergeMethod:
             )
 
 
-def linear(vlm: Weight, backbone: Weight, coefficient: float, context: MergeContext) -> Weight:
-    """`vlm + coefficient * (backbone - vlm)`.
+_TASK_SETTINGS: Mapping[str, Setting] = {"lambda": 1.0, "normalize": False, "keep_vlm": False}
+_DROP_SETTINGS: Mapping[str, Setting] = {"density": 0.5, "rescale": True, "seed": 0}
 
-    By plain elementwise steps, since each is rounded alike on every device; `torch.lerp` may fuse
-    them, and then differs by device.
-    """
-    return vlm + (backbone - vlm) * coefficient
+_METHODS = (
+    MergeMethod("linear", linear, 'MERIT (arXiv 2604.11399); BR2V (arXiv 2505.05464)'),
+    MergeMethod("layer_swap", layer_swap, '"Layer Swapping" (arXiv 2410.01335)', ends_only=True),
+    MergeMethod(
+        "slerp", slerp, '"Animating rotation with quaternion curves" (1985)', is_elementwise=False
+    ),
+    MergeMethod(
+        "task_arithmetic", task_arithmetic,
+        '"Editing Models with Task Arithmetic" (arXiv 2212.04089)',
+        needs_base=True, settings=_TASK_SETTINGS,
+    ),
+    MergeMethod(
+        "ties", ties, '"TIES-Merging" (arXiv 2306.01708)',
+        needs_base=True, settings={**_TASK_SETTINGS, "normalize": True, "density": 0.2},
+        is_elementwise=False,
+    ),
+    MergeMethod(
+        "dare_linear", dare_linear, 'DARE, "Language Models are Super Mario" (arXiv 2311.03099)',
+        needs_base=True, settings={**_TASK_SETTINGS, **_DROP_SETTINGS}, is_elementwise=False,
+    ),
+    MergeMethod(
+        "dare_ties", dare_ties, 'DARE (arXiv 2311.03099) and "TIES-Merging" (arXiv 2306.01708)',
+        needs_base=True, settings={**_TASK_SETTINGS, **_DROP_SETTINGS}, is_elementwise=False,
+    ),
+)  # fmt: skip
 
-
-METHODS: Mapping[str, MergeMethod] = MappingProxyType(
-    {
-        method.name: method
-        for method in (
-            MergeMethod(
-                "linear",
-                linear,
-                source='MERIT (arXiv 2604.11399); all layers: "Bring Reason to Vision" '
-                "(arXiv 2505.05464)",
-            ),
-        )
-    }
-)
+METHODS: Mapping[str, MergeMethod] = MappingProxyType({method.name: method for method in _METHODS})
 """Every merge method by the name that a recipe gives it."""
 
 
