@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.tiny_families import llava, qwen
+from tests.tiny_families import images, llava, qwen
 from tests.tiny_models import TinyPair, tiny_backbone, tiny_vlm
 
 Builder = Callable[..., TinyPair]
@@ -28,6 +28,7 @@ def _llava_onevision(directory: Path, *, seed: int, dtype: str) -> TinyPair:
 
 BUILDERS: dict[str, Builder] = {
     "llava_onevision": _llava_onevision,
+    **images.BUILDERS,
     **llava.BUILDERS,
     **qwen.BUILDERS,
 }
