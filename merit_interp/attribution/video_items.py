@@ -29,10 +29,10 @@ from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.videos import Video, decode_video
 from merit_interp.errors import CheckpointError, ItemError, SettingError, VideoError
 from merit_interp.models.loading import LoadedModel
-from merit_interp.models.processors import video_processor_for
+from merit_interp.models.processors import SeenVideo, video_processor_for
 from merit_interp.recipe import Scoring
 from merit_interp.records import AttributedItem
-from merit_interp.scoring.encoding import EncodedItem, encode_item
+from merit_interp.scoring.encoding import EncodedItem, encode_item, see_video
 from merit_interp.tensor_shapes import Frame, Frames
 
 VIDEO = "video"
@@ -178,7 +178,12 @@ class VideoItems:
                 seed = item_seed(self._settings.seed, item.id)
                 altered = controlled_frames(control, shown, baseline, seed=seed)
                 shown, baseline, order = altered.frames, altered.baseline, altered.order
-        encoded = self._encoded(item, video, shown)
+        seen = self._seen(video, shown)
+        encoded = self._encoded(item, video, seen)
+        # an absent frame keeps the tokens of the frame: which of them a family drops, because they
+        # are as in the frame before, is the video's affair
+        pixels = self._vlm.family.video_inputs[0]
+        absent = {**seen.inputs, pixels: self._seen(video, baseline).inputs[pixels]}
         flags = frames_in_evidence(video.spans_s, item.evidence)
         assert encoded.frame_tokens is not None  # an item on a video
         in_evidence = tuple(
@@ -186,13 +191,17 @@ class VideoItems:
         )
         return FramedItem.of(
             encoded,
-            self._encoded(item, video, baseline),
+            self._encoded(item, video, dataclasses.replace(seen, inputs=absent)),
             in_evidence if item.evidence else (),
         )
 
-    def _encoded(self, item: Item, video: Video, frames: Frames) -> EncodedItem:
-        altered = dataclasses.replace(video, frames=frames)
-        return encode_item(self._vlm, self._processor, item, altered, self._settings.scoring)
+    def _seen(self, video: Video, frames: Frames) -> SeenVideo:
+        """Other frames in place of the video's."""
+        return see_video(self._processor, dataclasses.replace(video, frames=frames))
+
+    def _encoded(self, item: Item, video: Video, seen: SeenVideo) -> EncodedItem:
+        scoring = self._settings.scoring
+        return encode_item(self._vlm, self._processor, item, video, scoring, seen)
 
     def _check_time_order(self, item: Item, video: Video, framed: FramedItem) -> None:
         """Each unit's row of pixels is the unit's own: seen by inverting a unit's frames.
@@ -204,7 +213,7 @@ class VideoItems:
             frames = video.frames.copy()
             members = list(framed.frame_tokens.units[number].frames)
             frames[members] = 255 - frames[members]
-            pixels = self._encoded(item, video, frames).vision_inputs[framed.pixels]
+            pixels = self._seen(video, frames).inputs[framed.pixels]
             changed = (pixels_by_unit(pixels, framed.n_units) != framed.shown).any(dim=1)
             if torch.nonzero(changed).flatten().tolist() != [number]:
                 raise CheckpointError(

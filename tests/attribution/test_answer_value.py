@@ -16,8 +16,8 @@ from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSetting
 from merit_interp.benchmarks.items import ItemFile
 from merit_interp.errors import SettingError
 from merit_interp.models.loading import LoadedModel
+from merit_interp.models.processors import SeenVideo
 from merit_interp.recipe import Scoring
-from merit_interp.scoring.encoding import EncodedItem
 from merit_interp.scoring.evaluation import Evaluation
 from tests.attribution.conftest import N_FRAMES, SCORING
 
@@ -142,17 +142,17 @@ def test_the_default_is_never_what_a_family_drops_as_padding(
     assert VideoItems(vlm, item_file, item_file.items[:1], "", VideoSettings(SCORING)).baseline == (
         "black"
     )
-    encode = video_items.encode_item
+    see = video_items.see_video
 
-    def without_normalisation(*args: object, **kwargs: object) -> EncodedItem:
-        encoded = encode(*args, **kwargs)  # type: ignore[arg-type]
-        pixels = encoded.vision_inputs["pixel_values_videos"]
+    def without_normalisation(*args: object) -> SeenVideo:
+        seen = see(*args)  # type: ignore[arg-type]
+        pixels = seen.inputs["pixel_values_videos"]
         black = torch.tensor([-1.7923, -1.7521, -1.4802])[:, None, None]  # of the tiny processor
         is_black = (pixels - black).abs() < 1e-3
         lifted = {"pixel_values_videos": torch.where(is_black, 0.0, pixels)}
-        return dataclasses.replace(encoded, vision_inputs=lifted)
+        return dataclasses.replace(seen, inputs=lifted)
 
-    monkeypatch.setattr(video_items, "encode_item", without_normalisation)
+    monkeypatch.setattr(video_items, "see_video", without_normalisation)
     found = VideoItems(vlm, item_file, item_file.items[:1], "", VideoSettings(SCORING))
     assert found.baseline == "mean"
     asked = VideoSettings(SCORING, baseline="black")
