@@ -27,7 +27,8 @@ from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSetting
 from merit_interp.benchmarks.items import Item
 from merit_interp.errors import SettingError, VideoError
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.recipe_evaluation import ItemSet, models_of
+from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.merging.recipe_models import merge_of
 from merit_interp.models.fingerprints import items_digest
 from merit_interp.models.loading import LoadedModel
 from merit_interp.provenance import provenance, refuse_other
@@ -90,8 +91,8 @@ def attribute_recipe(
     """
     settings = settings.checked()
     check_run_directory(run, resume=resume, overwrite=overwrite)
-    vlm, backbone = models_of(recipe, settings.placement)
-    merge = InMemoryMerge(vlm, backbone, weights=recipe.weights)
+    merge = merge_of(recipe, settings.placement)
+    vlm = merge.vlm
     states = model_states(
         recipe, n_layers=vlm.n_layers, draws=settings.draws,
         randomised=settings.randomised if settings.controls else 0, seed=settings.seed,

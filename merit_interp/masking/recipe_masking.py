@@ -22,8 +22,8 @@ from merit_interp.masking.layer_sets import plan_sweep
 from merit_interp.masking.model_sweep import MaskedModel, key_of, sweep_model
 from merit_interp.masking.settings import NEEDS_A_MERGE, MaskSettings
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.recipe_evaluation import ItemSet, models_of
-from merit_interp.models.checkpoint_files import Checkpoint
+from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.merging.recipe_models import merge_of
 from merit_interp.models.loading import LoadedModel, Placement, load_backbone
 from merit_interp.provenance import provenance, refuse_other
 from merit_interp.recipe import Recipe, write_recipe
@@ -95,10 +95,10 @@ def mask_recipe(
         refuse_other(json.loads((run / RUN).read_text()), record, run)
         if (run / FINISHED_MARKER).exists():
             return
-    vlm, backbone = models_of(recipe, placement)
-    plan = _plan(recipe, vlm, settings)
+    merge = merge_of(recipe, placement)
+    plan = _plan(recipe, merge.vlm, settings)
     models = [
-        *_vlm_models(recipe, vlm, backbone, item_sets, settings),
+        *_vlm_models(recipe, merge, item_sets, settings),
         *_backbone_models(recipe, item_sets, settings, placement),
     ]
     open_run_directory(run, resume=resume, overwrite=overwrite)
@@ -136,16 +136,14 @@ def _plan(recipe: Recipe, vlm: LoadedModel, settings: MaskSettings) -> MaskPlan:
 
 def _vlm_models(
     recipe: Recipe,
-    vlm: LoadedModel,
-    backbone: Checkpoint,
+    merge: InMemoryMerge,
     item_sets: tuple[ItemSet, ItemSet],
     settings: MaskSettings,
 ) -> list[MaskedModel]:
     """The VLM and the merged model: the same modules with other weights in force."""
-    merge = InMemoryMerge(vlm, backbone, weights=recipe.weights)
     merged = functools.partial(merge.applied, recipe)
     unmerged = functools.partial(merge.applied, recipe.with_layers({}))
-    evaluation, reference = _evaluations(vlm, item_sets, settings)
+    evaluation, reference = _evaluations(merge.vlm, item_sets, settings)
     models = []
     if settings.mode != "revert":
         models.append(MaskedModel(VLM, VLM, evaluation, reference, unmerged, merged))

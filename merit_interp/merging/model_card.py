@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from merit_interp.merging.methods import merge_method
 from merit_interp.recipe import Coefficient, ModelReference, Recipe
 
 
@@ -25,7 +26,7 @@ def model_card(recipe: Recipe, name: str) -> str:
 
 def _header(recipe: Recipe) -> list[str]:
     # the hub takes only hub ids here; a directory's name means nothing to others
-    models = [r.source for r in (recipe.vlm, recipe.backbone) if not _is_directory(r)]
+    models = [r.source for r in _models(recipe).values() if not _is_directory(r)]
     bases = ["base_model:", *(f"- {source}" for source in models)] if models else []
     return [
         "---",
@@ -44,6 +45,7 @@ def _body(recipe: Recipe, name: str) -> list[str]:
     what = {
         "self_attention": f"self-attention ({', '.join(recipe.projections)})",
         "text": "all weights of the layer",
+        "pattern": f"weights whose name matches `{recipe.pattern}`",
     }[recipe.weights]
     rows = [f"| {layer} | {_written(c)} |" for layer, c in recipe.layers.items()]
     table = ["| Text layer | Share of the backbone |", "| --- | --- |", *rows]
@@ -53,9 +55,8 @@ def _body(recipe: Recipe, name: str) -> list[str]:
         "A video-language model with layers of its text-only backbone merged back in by "
         "merit-interp; no training. The method is described in MERIT (arXiv 2604.11399).",
         "",
-        f"- VLM: {_named(recipe.vlm)}",
-        f"- Backbone: {_named(recipe.backbone)}",
-        f"- Method: {recipe.method}, W = W_vlm + a (W_backbone - W_vlm), on {what}",
+        *(f"- {role}: {_named(model)}" for role, model in _models(recipe).items()),
+        f"- Method: {_method(recipe)}, on {what}",
         "- Everything that the table does not list is the VLM's own; `recipe.json` has the whole "
         "recipe.",
         "",
@@ -70,6 +71,19 @@ def _body(recipe: Recipe, name: str) -> list[str]:
         "",
         "The licences of both models apply.",
     ]
+
+
+def _models(recipe: Recipe) -> dict[str, ModelReference]:
+    base = {} if recipe.base is None else {"Base": recipe.base}
+    return {"VLM": recipe.vlm, "Backbone": recipe.backbone, **base}
+
+
+def _method(recipe: Recipe) -> str:
+    if recipe.method == "linear":
+        return "linear, W = W_vlm + a (W_backbone - W_vlm)"
+    settings = ", ".join(f"{name} {value}" for name, value in recipe.settings.items())
+    name = f"{recipe.method} ({settings})" if settings else recipe.method
+    return f"{name} ({merge_method(recipe.method).source})"
 
 
 def _named(model: ModelReference) -> str:

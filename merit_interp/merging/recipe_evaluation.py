@@ -18,12 +18,10 @@ from typing import Literal
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items
 from merit_interp.benchmarks.splits import split_items
-from merit_interp.errors import RecipeError
 from merit_interp.merging.baselines import baseline_recipes
-from merit_interp.merging.in_memory import InMemoryMerge
+from merit_interp.merging.recipe_models import merge_of
 from merit_interp.merging.recipe_scores import MERGED, keep_whole_blocks, score_recipes
-from merit_interp.models.checkpoint_files import Checkpoint
-from merit_interp.models.loading import LoadedModel, Placement, load_vlm
+from merit_interp.models.loading import LoadedModel, Placement
 from merit_interp.provenance import provenance, refuse_other
 from merit_interp.recipe import Recipe, Scoring, write_recipe
 from merit_interp.record_files import FINISHED_MARKER, read_jsonl, write_json
@@ -73,28 +71,6 @@ class EvaluationSettings:
     placement: Placement = Placement()
 
 
-def models_of(recipe: Recipe, placement: Placement) -> tuple[LoadedModel, Checkpoint]:
-    """The recipe's VLM, loaded, and its backbone's checkpoint, both checked to be the recipe's.
-
-    Raises:
-        RecipeError: A model's weights are not those that the recipe was made for.
-    """
-    from merit_interp.models.fingerprints import fingerprint
-
-    vlm = load_vlm(recipe.vlm.source, revision=recipe.vlm.revision, placement=placement)
-    backbone = Checkpoint.open(recipe.backbone.source, revision=recipe.backbone.revision)
-    for role, found, wanted in (
-        ("vlm", vlm.fingerprint, recipe.vlm),
-        ("backbone", fingerprint(backbone), recipe.backbone),
-    ):
-        if found != wanted.fingerprint:
-            raise RecipeError(
-                f"the {role} at {wanted.source} is not the one that the recipe was made for",
-                valid=f"a checkpoint with fingerprint {wanted.fingerprint[:19]}...",
-            )
-    return vlm, backbone
-
-
 def evaluate_recipe(
     recipe: Recipe,
     item_sets: Mapping[str, ItemSet],
@@ -116,12 +92,12 @@ def evaluate_recipe(
         RunError: The directory holds scores made by other settings.
         VideoError: More items than `max_failed` cannot be decoded.
     """
-    vlm, backbone = models_of(recipe, settings.placement)
+    # the baselines merge whole layers too, and what holds those holds self-attention
+    merge = merge_of(recipe, settings.placement, weights="text")
+    vlm = merge.vlm
     recipes = {MERGED: recipe, **baseline_recipes(
         recipe, n_layers=vlm.n_layers, draws=settings.draws, seed=settings.seed
     )}  # fmt: skip
-    # the baselines merge whole layers too, and what holds those holds self-attention
-    merge = InMemoryMerge(vlm, backbone, weights="text")
     evaluations = {name: _prepared(vlm, chosen, settings) for name, chosen in item_sets.items()}
     _describe(run, recipe, vlm, item_sets, settings)
     scores = run / "scores.jsonl"
