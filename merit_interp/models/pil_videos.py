@@ -113,9 +113,11 @@ class PilVideoProcessor(VideoProcessorMixin):
     def resized_to(self, frames: Frames, height: int, width: int) -> ResizedFrames:
         """Frames of a size, by the settings' filter."""
         filtered = Image.Resampling(self.resample)
+        # rows first, as torch does it: Pillow by itself takes the order that costs less, and
+        # what is rounded in between then differs by several levels
+        stretched = [
+            Image.fromarray(frame).resize((width, frame.shape[0]), filtered) for frame in frames
+        ]
         return np.stack(
-            [
-                np.asarray(Image.fromarray(frame).resize((width, height), filtered))
-                for frame in frames
-            ]
+            [np.asarray(frame.resize((width, height), filtered)) for frame in stretched]
         )
