@@ -17,6 +17,7 @@ from transformers import AutoModelForImageTextToText
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
 from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.models.checkpoint_files import Checkpoint
+from merit_interp.models.kept_logits import give_kept_logits
 from merit_interp.models.loading import load_vlm
 from merit_interp.recipe import Recipe, Scoring, read_recipe, write_recipe
 from merit_interp.scoring.evaluation import Evaluation
@@ -113,6 +114,7 @@ def check_merged(pair: TinyPair, recipe: Recipe, merged: Path, items: ItemFile) 
         assert torch.equal(vlm.model(**inputs).logits, plain)
         # as anybody loads it
         reloaded = AutoModelForImageTextToText.from_pretrained(merged)
+        give_kept_logits(reloaded, vlm.family.lm_head)
         on_disk = reloaded.eval()(**inputs).logits
     assert torch.equal(on_disk, in_memory)
     assert not torch.equal(on_disk, plain)
