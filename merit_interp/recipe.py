@@ -11,11 +11,12 @@ or scored, and loads no torch.
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -241,11 +242,35 @@ class Recipe(_Frozen):
     def _fields(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in type(self).model_fields}
 
+    def _repr_html_(self) -> str:
+        """Layers and shares as a small table, for a notebook."""
+        models = html.escape(f"{self.method} of {self.vlm.source} and {self.backbone.source}")
+        what = html.escape(self.pattern or self.weights.replace("_", " "))
+        lead = f"<p><b>Recipe</b> <code>{self.merge_hash}</code>: {models}, {what}</p>"
+        if self.is_identity:
+            return f"{lead}<p>No layer is merged: it is the VLM itself.</p>"
+        apart = any(isinstance(share, Mapping) for share in self.layers.values())
+        columns = self.projections if apart else ("share of the backbone",)
+        rows = (
+            (str(layer), *(f"{self.coefficient(layer, p):.3f}" for p in self.projections))
+            if apart
+            else (str(layer), f"{self.layer_coefficient(layer):.3f}")
+            for layer in self.layers
+        )
+        return lead + _html_table(("layer", *columns), rows)
+
     def to_json(self) -> str:
         """The recipe's file content; equal recipes give equal text."""
         body = {"format": FORMAT, "version": VERSION, **self.model_dump(mode="json")}
         body["search"] = json.loads(json.dumps(body["search"], sort_keys=True))
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def _html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    lines = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _check_share(layer: int, share: float) -> None:
@@ -282,6 +307,19 @@ def parse_recipe(text: str, *, name: str) -> Recipe:
             f"{name} has recipe version {body.get('version')!r}", valid=f"version {VERSION}"
         )
     fields = {key: value for key, value in body.items() if key not in ("format", "version")}
+    return made_recipe(name, **fields)
+
+
+def made_recipe(name: str, **fields: Any) -> Recipe:
+    """A recipe from its fields, whoever gave them.
+
+    Args:
+        name: What to call the recipe in an error.
+        fields: Fields of `Recipe`.
+
+    Raises:
+        RecipeError: A field is unknown or wrong.
+    """
     try:
         return Recipe.model_validate(fields)
     except ValidationError as error:

@@ -1,6 +1,7 @@
-"""`merit-interp merge`: write the merged model of a recipe as a checkpoint directory.
+"""`merit-interp merge`: write a merged model as a checkpoint directory.
 
     merit-interp merge --recipe r.json --out merged
+    merit-interp merge --vlm V --backbone B --base O --method ties --coefficient 0.5 --out merged
 
 This file parses, calls and prints; it must not touch a tensor.
 """
@@ -8,37 +9,107 @@ This file parses, calls and prints; it must not touch a tensor.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from merit_interp.cli.options import JsonOption, RecipeOption
+from merit_interp.cli.mask import numbers_of
+from merit_interp.cli.merge_options import BaseOption, MethodOption, SetOption, settings_of
+from merit_interp.cli.options import JsonOption
+from merit_interp.errors import SettingError
+
+if TYPE_CHECKING:
+    from merit_interp.recipe import Recipe
 
 
 def merge(
-    recipe: RecipeOption,
     out: Annotated[Path, typer.Option("--out", help="Checkpoint directory to write; new.")],
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="recipe.json; or say what to merge, as below.")
+    ] = None,
+    vlm: Annotated[str | None, typer.Option("--vlm", help="The VLM: directory or hub id.")] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone", help="Its text backbone.")] = None,
+    base: BaseOption = None,
+    method: MethodOption = None,
+    coefficient: Annotated[
+        float | None, typer.Option(help="Share of the backbone, from 0 to 1.")
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Text layers to merge, as 2,4-6. Default: all.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="self_attention (the default), text, or pattern.")
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(help=r"With --weights pattern: names within a layer, as 'mlp\..*'."),
+    ] = None,
+    projections: Annotated[
+        str | None, typer.Option(help="Projections of self-attention, as q,k. Default: all four.")
+    ] = None,
+    settings: SetOption = None,
+    seed: Annotated[int | None, typer.Option(help="The same as --set seed=N.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the merged model as a checkpoint directory that transformers loads."""
+    """Write a merged model as a checkpoint directory that transformers loads."""
     from json import dumps
 
     from merit_interp.merging.export import write_merged
-    from merit_interp.models.checkpoint_files import Checkpoint
-    from merit_interp.recipe import read_recipe
+    from merit_interp.merging.recipe_models import opened
 
-    chosen = read_recipe(recipe)
-    vlm = Checkpoint.open(chosen.vlm.source, revision=chosen.vlm.revision)
-    backbone = Checkpoint.open(chosen.backbone.source, revision=chosen.backbone.revision)
+    options = {
+        "vlm": vlm, "backbone": backbone, "base": base, "method": method, "layers": layers,
+        "coefficient": coefficient, "weights": weights, "pattern": pattern,
+        "projections": projections, "set": settings or None, "seed": seed,
+    }  # fmt: skip
+    chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None})
     with bytes_progress() as progress:
-        write_merged(chosen, out, vlm=vlm, backbone=backbone, progress=progress)
+        write_merged(
+            chosen,
+            out,
+            vlm=opened(chosen.vlm),
+            backbone=opened(chosen.backbone),
+            base=opened(chosen.base) if chosen.base else None,
+            progress=progress,
+        )
     count = len(chosen.layers)
     if json:
         print(dumps({"out": str(out), "layers": count, "merge_hash": chosen.merge_hash}))
     else:
         print(f"{out}: {count} text layers merged")
+
+
+def _chosen(recipe: Path | None, options: Mapping[str, Any]) -> Recipe:
+    """The recipe of the file, or the one that the options say."""
+    from merit_interp.merging.plain_recipe import plain_recipe
+    from merit_interp.recipe import read_recipe
+
+    if recipe is not None:
+        if options:
+            raise SettingError(
+                f"--recipe says what to merge, and so does --{next(iter(options))}",
+                valid="--recipe alone, or --vlm, --backbone and what to merge",
+            )
+        return read_recipe(recipe)
+    for needed in ("vlm", "backbone"):
+        if needed not in options:
+            raise SettingError(f"--{needed} is missing", valid="--recipe, or --vlm and --backbone")
+    seed = {"seed": options["seed"]} if "seed" in options else {}
+    return plain_recipe(
+        options["vlm"],
+        options["backbone"],
+        base=options.get("base"),
+        coefficient=options.get("coefficient"),
+        layers=numbers_of(options["layers"], "--layers") if "layers" in options else None,
+        settings={**settings_of(options.get("set", ())), **seed},
+        **{
+            name: tuple(value.split(",")) if name == "projections" else value
+            for name, value in options.items()
+            if name in ("method", "weights", "pattern", "projections")
+        },
+    )
 
 
 @contextlib.contextmanager
