@@ -36,6 +36,25 @@ def signed_scale(limit: float) -> dict[str, Any]:
     return {"zmin": -reach, "zmax": reach, "zmid": 0.0, "colorscale": [list(s) for s in SIGNED]}
 
 
+def signed_colour(value: float, limit: float) -> str:
+    """The colour of one value on that scale, as `#rrggbb`.
+
+    Args:
+        value: The value.
+        limit: As in `signed_scale`.
+    """
+    place = min(max((value / limit if limit > 0 else 0.0) / 2 + 0.5, 0.0), 1.0)
+    after = next(i for i, (stop, _) in enumerate(SIGNED) if stop >= place and i > 0)
+    (low, first), (high, second) = SIGNED[after - 1], SIGNED[after]
+    share = (place - low) / (high - low)
+    parts = zip(_rgb(first), _rgb(second), strict=True)
+    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in parts)
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(colour.removeprefix("#")))
+
+
 def minus_signs(rows: Sequence[Sequence[float | None]], limit: float) -> list[list[str]]:
     """A minus in each cell that is clearly below zero, for grey print."""
     faint = 0.08 * limit

@@ -24,6 +24,7 @@ from merit_interp.plots.attribution_shift import attribution_shift, draw_attribu
 from merit_interp.plots.attribution_strip import attribution_strip, draw_attribution_strip
 from merit_interp.record_files import FINISHED_MARKER
 from merit_interp.report.figures import FIGURES, NamedFigure, write_named
+from merit_interp.report.item_browser import BrowsedItem, browsed_items
 from merit_interp.tables.attribution_examples import KINDS, Example, example_items
 from merit_interp.tables.attribution_series import METHOD_LABELS
 from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
@@ -62,6 +63,19 @@ class AttributionPart:
     lines: tuple[str, str, str]
     figures: tuple[NamedFigure, ...]
     examples: tuple[ShownExample, ...]
+    items: tuple[BrowsedItem, ...]
+
+    @property
+    def n_items(self) -> int:
+        """Items that were attributed."""
+        frame = self.findings.frame
+        return int(frame.loc[frame["item_set"] == self.item_set, "item"].nunique())
+
+    @property
+    def kinds(self) -> tuple[tuple[str, str], ...]:
+        """What merging did to answers, of the browser's items, with its words."""
+        there = {item.kind for item in self.items}
+        return tuple((kind, words) for kind, words in KINDS.items() if kind in there)
 
     @property
     def method(self) -> str:
@@ -109,6 +123,7 @@ def attribution_part(run_dir: Path) -> AttributionPart | None:
         lines=findings.lines(item_set),
         figures=attribution_figures(findings, item_set),
         examples=attribution_examples(findings, item_set),
+        items=browsed_items(findings, item_set),
     )
 
 
@@ -165,4 +180,4 @@ def write_attribution_figures(
         *attribution_figures(findings, item_set),
         *(shown.figure for shown in attribution_examples(findings, item_set)),
     ]
-    return write_named(figures, directory, png=png)
+    return write_named(figures, directory, formats=("png",) if png else ())

@@ -13,3 +13,29 @@ addEventListener("afterprint", () => {
 document.querySelectorAll("details").forEach((part) => part.addEventListener("toggle", () => {
   part.querySelectorAll(".js-plotly-plot").forEach((plot) => Plotly.Plots.resize(plot));
 }));
+// the item browser: one article at a time, chosen by list or buttons
+document.querySelectorAll(".browser").forEach((browser) => {
+  const part = (name) => browser.querySelector(`[data-browser="${name}"]`);
+  const [kind, item, place] = ["kind", "item", "place"].map(part);
+  const articles = Array.from(browser.querySelectorAll("article"));
+  const options = Array.from(item.options);
+  const show = () => {
+    articles.forEach((article, number) => { article.hidden = String(number) !== item.value; });
+    place.textContent = `${item.selectedIndex + 1} of ${item.options.length}`;
+    // a button that is disabled loses the focus
+    part("-1").setAttribute("aria-disabled", item.selectedIndex === 0);
+    part("1").setAttribute("aria-disabled", item.selectedIndex === item.options.length - 1);
+  };
+  kind.addEventListener("change", () => {
+    item.replaceChildren(...options.filter((o) => !kind.value || o.dataset.kind === kind.value));
+    item.selectedIndex = 0;
+    show();
+  });
+  item.addEventListener("change", show);
+  ["-1", "1"].forEach((step) => part(step).addEventListener("click", () => {
+    const next = item.selectedIndex + Number(step);
+    item.selectedIndex = Math.min(Math.max(next, 0), item.options.length - 1);
+    show();
+  }));
+  show();
+});

@@ -1,0 +1,117 @@
+"""Every attributed item for the report's browser: frames, heatmap and answers as a plain table.
+
+    for item in browsed_items(findings, "validation"): item.strip.question, item.rows
+
+A table and not a figure, so that it reads with a screen reader and in print, and so that hundreds
+of items do not make a page heavy. This file must not compute a score.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from merit_interp.plots.attribution_strip import AttributionStrip, attribution_strip
+from merit_interp.plots.signed_colours import READABLE, signed_colour
+from merit_interp.tables.attribution_examples import KINDS
+from merit_interp.tables.attribution_frames import VIDEO
+from merit_interp.tables.attribution_tables import AttributionFindings
+
+MOST_ITEMS = 200
+"""Items of the browser; the records have all."""
+
+
+@dataclass(frozen=True)
+class BrowsedCell:
+    """One unit's score under one model."""
+
+    text: str
+    """The score in nats, signed."""
+    colour: str
+    """Of the cell, on the item's own scale."""
+    is_dark: bool
+    """Whether the text must be light."""
+    n_frames: int
+    """Frames that share the score."""
+
+
+@dataclass(frozen=True)
+class BrowsedRow:
+    """One model's scores on one item."""
+
+    label: str
+    answer: str
+    """The option that it chose, with a mark; empty for a mean over draws."""
+    cells: tuple[BrowsedCell, ...]
+
+
+@dataclass(frozen=True)
+class BrowsedItem:
+    """One item as the browser shows it."""
+
+    strip: AttributionStrip
+    kind: str
+    """One of `tables.attribution_examples.KINDS`, or empty."""
+    rows: tuple[BrowsedRow, ...]
+
+    @property
+    def kind_in_words(self) -> str:
+        """What merging did to the answer."""
+        return KINDS.get(self.kind, "answer not known")
+
+    @property
+    def frames(self) -> tuple[tuple[str, str, bool], ...]:
+        """(thumbnail, start in the video, whether it shows evidence) of each frame."""
+        evidence = self.strip.in_evidence or (False,) * len(self.strip.thumbnails)
+        starts = (f"{start:.2f} s" for start in self.strip.starts_s)
+        return tuple(zip(self.strip.thumbnails, starts, evidence, strict=True))
+
+
+def browsed_items(
+    findings: AttributionFindings, item_set: str, *, most: int = MOST_ITEMS
+) -> tuple[BrowsedItem, ...]:
+    """The items of a set, what merging changed first, then in the order of the records.
+
+    Args:
+        findings: What was attributed.
+        item_set: Name of the item set.
+        most: Items to return.
+    """
+    frame = findings.frame
+    main = frame["condition"].eq(VIDEO) & frame["method"].eq(findings.run.method)
+    own = frame[main & frame["item_set"].eq(item_set) & frame["status"].eq("ok")]
+    turned = dict(zip(own["item"], own["turned"], strict=True))
+    order = sorted(turned, key=lambda item: _rank(turned[item]))
+    return tuple(
+        _browsed(attribution_strip(findings.run, item_set, item), turned[item])
+        for item in order[:most]
+    )
+
+
+def _rank(kind: str) -> int:
+    return list(KINDS).index(kind) if kind in KINDS else len(KINDS)
+
+
+def _browsed(strip: AttributionStrip, kind: str) -> BrowsedItem:
+    sizes = [len(list(frames)) for _, frames in itertools.groupby(strip.units)]
+    rows = tuple(
+        BrowsedRow(
+            label=row.label,
+            answer=f"{row.chosen} {'✓' if row.correct else '✗'}" if row.chosen else "",
+            cells=tuple(
+                _cell(score, strip.limit, n_frames)
+                for score, n_frames in zip(row.scores, sizes, strict=True)
+            ),
+        )
+        for row in strip.rows
+    )
+    return BrowsedItem(strip, kind, rows)
+
+
+def _cell(score: float, limit: float, n_frames: int) -> BrowsedCell:
+    return BrowsedCell(
+        text=f"{score:+.2f}".replace("-", "−"),
+        colour=signed_colour(score, limit),
+        is_dark=abs(score) > READABLE * limit,
+        n_frames=n_frames,
+    )
