@@ -126,9 +126,11 @@ def distance_table(report: PairReport) -> Table:
         shapes = {str(t.vlm_shape) for (_, n), t in weights.items() if n == name}
         table.add_column(f"{name.removesuffix('.weight')}\n{' '.join(sorted(shapes))}")
     for layer in range(report.n_layers):
-        cells = (weights[layer, name] for name in names)
+        # a layer of some models has no keys or values of its own
+        cells = (weights.get((layer, name)) for name in names)
         table.add_row(
-            str(layer), *(f"{_number(t.relative_norm)} {_number(t.cosine)}" for t in cells)
+            str(layer),
+            *(f"{_number(t.relative_norm)} {_number(t.cosine)}" if t else "" for t in cells),
         )
     return table
 

@@ -18,6 +18,8 @@ NOTED_FIELDS = (
     "rms_norm_eps",
     "hidden_act",
     "tie_word_embeddings",
+    "num_kv_shared_layers",
+    "attention_k_eq_v",
 )
 """Fields of a text config that may differ: embeddings, norms and positions stay the VLM's."""
 
@@ -28,10 +30,24 @@ def config_notes(vlm: PreTrainedConfig, backbone: PreTrainedConfig) -> tuple[str
         name: (getattr(vlm, name, None), getattr(backbone, name, None)) for name in NOTED_FIELDS
     }
     values["rope_theta"] = (_rope_theta(vlm), _rope_theta(backbone))
-    return tuple(
+    named = [
         f"{name} {v} against {b}"
         for name, (v, b) in values.items()
         if v != b and None not in (v, b)
+    ]
+    return (*named, *_kinds_of_layers(vlm, backbone))
+
+
+def _kinds_of_layers(vlm: PreTrainedConfig, backbone: PreTrainedConfig) -> tuple[str, ...]:
+    """Layers whose attention slides on one side and sees everything on the other."""
+    sides = [getattr(config, "layer_types", None) or () for config in (vlm, backbone)]
+    where: dict[tuple[str, str], list[str]] = {}
+    for layer, kinds in enumerate(zip(*sides, strict=False)):
+        if kinds[0] != kinds[1]:
+            where.setdefault(kinds, []).append(str(layer))
+    return tuple(
+        f"{kinds[0]} against {kinds[1]} in layers {', '.join(layers)}"
+        for kinds, layers in where.items()
     )
 
 

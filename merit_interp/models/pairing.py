@@ -236,21 +236,31 @@ def layout_differences(vlm: PreTrainedConfig, backbone: PreTrainedConfig) -> tup
     """What of width, depth and heads differs between two text configs.
 
     Heads are compared apart from shapes: 4 heads of 16 and 8 heads of 8 have equal weights' shapes
-    and another meaning.
+    and another meaning. Layers of one model may differ in heads (Gemma 4), so each is compared.
     """
-    sides = _layout(vlm), _layout(backbone)
-    return tuple(
-        f"{name} {sides[0][name]} against {sides[1][name]}"
-        for name in sides[0]
-        if sides[0][name] != sides[1][name]
-    )
+    fields = ("hidden_size", "num_hidden_layers")
+    found = [
+        f"{name} {getattr(vlm, name)} against {getattr(backbone, name)}"
+        for name in fields
+        if getattr(vlm, name) != getattr(backbone, name)
+    ]
+    depth = min(vlm.num_hidden_layers, backbone.num_hidden_layers)
+    where: dict[str, list[int]] = {}
+    for layer in range(depth):
+        sides = _heads(vlm.per_layer_config[layer]), _heads(backbone.per_layer_config[layer])
+        for name, value in sides[0].items():
+            if value != sides[1][name]:
+                where.setdefault(f"{name} {value} against {sides[1][name]}", []).append(layer)
+    for what, layers in where.items():
+        some = f" in layers {', '.join(map(str, layers))}" if len(layers) < depth else ""
+        found.append(what + some)
+    return tuple(found)
 
 
-def _layout(config: PreTrainedConfig) -> dict[str, int]:
+def _heads(config: PreTrainedConfig) -> dict[str, int]:
+    """Heads of one layer."""
     heads = config.num_attention_heads
     return {
-        "hidden_size": config.hidden_size,
-        "num_hidden_layers": config.num_hidden_layers,
         "num_attention_heads": heads,
         "num_key_value_heads": getattr(config, "num_key_value_heads", None) or heads,
         "head_dim": getattr(config, "head_dim", None) or config.hidden_size // heads,
