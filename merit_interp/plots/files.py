@@ -1,8 +1,8 @@
-"""Figures into files: HTML fragments for a page that holds plotly.js once, HTML files, and PNG.
+"""Figures into files: HTML fragments for a page that holds plotly.js once, HTML, and pictures.
 
     fragment = html_fragment(figure, name="pareto", alternative=pareto.describe())
     write_html(Path("pareto.html"), figure, alternative=pareto.describe())
-    write_pngs({Path("pareto.png"): figure})
+    write_pictures({Path("pareto.png"): figure, Path("pareto.svg"): figure})
 
 A fragment holds no script of its own but the call that draws it. This file must not know what a
 figure shows.
@@ -23,8 +23,10 @@ from merit_interp.errors import SettingError
 from merit_interp.plots.style import untitled
 from merit_interp.record_files import write_whole
 
-PNG_WIDTH = 900
-"""Width of a PNG in layout pixels; the file has twice as many."""
+PICTURE_WIDTH = 900
+"""Width of a picture in layout pixels; a PNG has twice as many."""
+PICTURES = {"png": 2, "svg": 1, "pdf": 1}
+"""Formats that a browser draws, by their file's suffix, with their scale."""
 CONFIG = {"displayModeBar": False, "responsive": True, "displaylogo": False}
 
 
@@ -81,8 +83,12 @@ def write_html(path: Path, figure: go.Figure, *, alternative: str) -> None:
     write_whole(path, page.encode())
 
 
-def write_pngs(figures: Mapping[Path, go.Figure], *, width: int = PNG_WIDTH) -> None:
-    """Write figures as PNG through Chrome or Chromium, all with one start of it.
+def write_pictures(figures: Mapping[Path, go.Figure], *, width: int = PICTURE_WIDTH) -> None:
+    """Write figures as PNG, SVG or PDF through Chrome or Chromium, all with one start of it.
+
+    Args:
+        figures: The figure of each file; its suffix is a format of `PICTURES`.
+        width: In layout pixels.
 
     Raises:
         SettingError: There is no Chrome or Chromium, or it does not start.
@@ -94,13 +100,14 @@ def write_pngs(figures: Mapping[Path, go.Figure], *, width: int = PNG_WIDTH) -> 
     from kaleido.errors import BrowserClosedError, BrowserFailedError, ChromeNotFoundError
 
     with tempfile.TemporaryDirectory() as directory:
-        drawn = {path: Path(directory) / f"{n}.png" for n, path in enumerate(figures)}
+        drawn = {path: Path(directory) / f"{n}{path.suffix}" for n, path in enumerate(figures)}
         wanted = [
             {
                 "fig": figure.to_dict(),
                 "path": str(drawn[path]),
                 "opts": {
-                    "format": "png", "width": width, "height": figure.layout.height, "scale": 2
+                    "format": path.suffix[1:], "width": width, "height": figure.layout.height,
+                    "scale": PICTURES[path.suffix[1:]],
                 },
             }
             for path, figure in figures.items()

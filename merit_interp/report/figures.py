@@ -7,13 +7,13 @@ This file must not know where on a page a figure stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import plotly.graph_objects as go
 
-from merit_interp.plots.files import html_fragment, write_html, write_pngs
+from merit_interp.plots.files import html_fragment, write_html, write_pictures
 from merit_interp.plots.pareto import draw_pareto, pareto
 from merit_interp.plots.recipe_strip import draw_recipe_strip, recipe_strip
 from merit_interp.plots.search_history import draw_search_history, search_history
@@ -64,6 +64,15 @@ def skill_figures(findings: Findings) -> list[NamedFigure]:
     ]
 
 
+def skills_figure(findings: Findings) -> NamedFigure | None:
+    """Accuracy of every model on every item set, in one picture; None where nothing was scored."""
+    panels = skill_comparison(findings.summary)
+    if not panels:
+        return None
+    drawn = draw_skill_comparison(panels, columns=min(2, len(panels)))
+    return NamedFigure("skills", drawn, " ".join(panel.describe() for panel in panels))
+
+
 def search_figures(findings: Findings) -> list[NamedFigure]:
     """Search history and Pareto front; none where the run made no search."""
     if findings.trials.empty:
@@ -100,36 +109,36 @@ def write_figures(run_dir: Path) -> tuple[Path, ...]:
     recipe = recipe_figure(findings)
     if recipe is not None:
         figures.append(recipe)
-    panels = skill_comparison(findings.summary)
-    if panels:
-        drawn = draw_skill_comparison(panels, columns=min(2, len(panels)))
-        words = " ".join(panel.describe() for panel in panels)
-        figures.append(NamedFigure("skills", drawn, words))
+    skills = skills_figure(findings)
+    if skills is not None:
+        figures.append(skills)
     return write_named(figures, Path(run_dir) / FIGURES)
 
 
 def write_named(
-    figures: Iterable[NamedFigure], directory: Path, *, png: bool = True
+    figures: Iterable[NamedFigure], directory: Path, *, formats: Sequence[str] = ("png",)
 ) -> tuple[Path, ...]:
-    """Write figures as HTML, and as PNG where a browser is.
+    """Write figures as HTML, and as pictures where a browser is.
 
     Args:
         figures: The figures.
         directory: Where to.
-        png: Whether to draw PNG too.
+        formats: Of the pictures, as in `plots.files.PICTURES`; none for HTML alone.
 
     Returns:
-        Paths of the HTML files, then of the PNG files, by name.
+        Paths of the HTML files, then of the pictures, format by format, by name.
 
     Raises:
-        SettingError: There is no Chrome or Chromium to draw PNG with; the HTML is written.
+        SettingError: There is no Chrome or Chromium to draw with; the HTML is written.
         RunError: A file cannot be written.
     """
     named = sorted(figures, key=lambda figure: figure.name)
     pages = [directory / f"{figure.name}.html" for figure in named]
     for path, figure in zip(pages, named, strict=True):
         write_html(path, figure.figure, alternative=figure.words)
-    pictures = {directory / f"{figure.name}.png": figure.figure for figure in named} if png else {}
+    pictures = {
+        directory / f"{figure.name}.{kind}": figure.figure for kind in formats for figure in named
+    }
     if pictures:
-        write_pngs(pictures)
+        write_pictures(pictures)
     return (*pages, *pictures)

@@ -72,7 +72,7 @@ def test_without_a_browser_the_page_and_tables_are_there(
     def no_browser(*_: object, **__: object) -> None:
         raise SettingError("pictures need Chrome or Chromium")
 
-    monkeypatch.setattr("merit_interp.report.figures.write_pngs", no_browser)
+    monkeypatch.setattr("merit_interp.report.figures.write_pictures", no_browser)
     out = tmp_path / "pair"
     words = ("--vlm", low_rank_pair.vlm, "--backbone", low_rank_pair.backbone, "--out", out)
     ended = command("pair", *words)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 
 from merit_interp.errors import SettingError
-from merit_interp.plots.files import html_fragment, write_html, write_pngs
+from merit_interp.plots.files import html_fragment, write_html, write_pictures
 from merit_interp.plots.pareto import draw_pareto, pareto
 from merit_interp.plots.recipe_strip import draw_recipe_strip, recipe_strip
 from merit_interp.plots.search_history import draw_search_history, search_history
@@ -152,7 +152,7 @@ def test_without_a_browser_pictures_are_refused_in_one_line(
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
     figure = draw_recipe_strip(recipe_strip(RECIPE, n_layers=8))
     with pytest.raises(SettingError, match="pictures need Chrome or Chromium"):
-        write_pngs({tmp_path / "recipe.png": figure})
+        write_pictures({tmp_path / "recipe.png": figure})
     assert not (tmp_path / "recipe.png").exists()
 
 
