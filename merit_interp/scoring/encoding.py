@@ -163,10 +163,13 @@ def _tokens(
 ) -> tuple[list[int], tuple[tuple[int, ...], ...]]:
     """Tokens of the prompt, and of each answer right after it.
 
-    A tokenizer may merge the prompt's end with an answer's beginning. All answers then start at
-    the first token that any of them changes, so that each is scored after the same tokens.
+    After a template that ends within a line (`ASSISTANT:`) models were trained to go on with a
+    space. A tokenizer may merge the prompt's end with an answer's beginning: all answers then start
+    at the first token that any of them changes, so that each is scored after the same tokens.
     """
     answers = letters(item) if scoring.answers == "letter" else item.options
+    if not _begins_anew(tokenizer, prompt):
+        prompt += " "
     alone, *together = token_ids(tokenizer, [prompt, *(prompt + answer for answer in answers)])
     shared = min(_n_shared(alone, ids) for ids in together)
     option_ids = tuple(tuple(ids[shared:]) for ids in together)
@@ -182,6 +185,12 @@ def _tokens(
             valid="answers as option_text",
         )
     return alone[:shared], option_ids
+
+
+def _begins_anew(tokenizer: PreTrainedTokenizerBase, prompt: str) -> bool:
+    """Whether what follows a prompt stands at the beginning of a line or right after a marker."""
+    markers = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+    return prompt[-1:].isspace() or prompt.endswith(tuple(markers))
 
 
 def _n_shared(first: Sequence[int], second: Sequence[int]) -> int:

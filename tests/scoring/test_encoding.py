@@ -62,39 +62,53 @@ def test_an_options_tokens_are_those_of_prompt_and_option_together(
 
 
 def merging_tokenizer() -> PreTrainedTokenizerFast:
-    """Knows `:y` as one token, so that a prompt's last colon belongs to the answer `yes`."""
-    words = ["<unk>", "a", "b", ":", ":y", "y", "e", "s", "n", "o", "A", "B", ":A"]
+    """Knows ` A` as one token, so that the space after a prompt belongs to that answer."""
+    words = ["<unk>", "a", "b", " ", " y", "y", "e", "s", "n", "o", "A", "B", " A", "</s>"]
     backend = Tokenizer(
         models.BPE(
             vocab={word: i for i, word in enumerate(words)},
-            merges=[(":", "y"), (":", "A")],
+            merges=[(" ", "y"), (" ", "A")],
             unk_token="<unk>",
         )
     )
     backend.pre_tokenizer = pre_tokenizers.Split("|", "isolated")
     backend.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>")
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", eos_token="</s>")
 
 
 def test_where_prompt_and_option_merge_all_options_start_at_the_first_token_that_differs(
     backbone: LoadedModel,
 ) -> None:
     tokenizer = merging_tokenizer()
-    tokenizer.chat_template = "{{ messages[0]['content'][:2] }}:"
+    tokenizer.chat_template = "{{ messages[0]['content'][:2] }}"
     model = dataclasses.replace(backbone, tokenizer=tokenizer)
     item = dataclasses.replace(ITEM, options=("no", "A"), transcript="ab")
     encoded = encode_transcript(model, item, TEXT)
-    # "ab:" + "A" is a, b, ":A": the colon of "ab:" + "no" is then part of that answer too
+    # "ab" and "A" are a, b, " A": the space of "ab" and "no" is then part of that answer too
     assert tokenizer.convert_ids_to_tokens(encoded.input_ids) == ["a", "b"]
     assert [tokenizer.convert_ids_to_tokens(ids) for ids in encoded.option_ids] == [
-        [":", "n", "o"],
-        [":A"],
+        [" ", "n", "o"],
+        [" A"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("end", "first"), [("", " A"), (" ", " A"), ("</s>", "A")], ids=["word", "space", "marker"]
+)
+def test_an_answer_within_a_line_begins_with_a_space(
+    backbone: LoadedModel, end: str, first: str
+) -> None:
+    tokenizer = merging_tokenizer()
+    tokenizer.chat_template = f"{{{{ messages[0]['content'][:2] }}}}{end}"
+    model = dataclasses.replace(backbone, tokenizer=tokenizer)
+    item = dataclasses.replace(ITEM, options=("A", "yes"), transcript="ab")
+    encoded = encode_transcript(model, item, TEXT)
+    assert tokenizer.convert_ids_to_tokens(encoded.option_ids[0]) == [first]
 
 
 def test_letters_that_are_not_single_tokens_are_an_error(backbone: LoadedModel) -> None:
     tokenizer = merging_tokenizer()
-    tokenizer.chat_template = "{{ messages[0]['content'][:2] }}:"
+    tokenizer.chat_template = "{{ messages[0]['content'][:2] }}"
     model = dataclasses.replace(backbone, tokenizer=tokenizer)
     item = dataclasses.replace(ITEM, options=("no", "o"), transcript="ab")
     with pytest.raises(CheckpointError, match="letters are not distinct single tokens"):

@@ -43,6 +43,7 @@ _CORPUS = (
     "USER: ASSISTANT: user assistant You are a helpful assistant. Time 0.0s: 1.5s Frame1: Frame12:",
     "Which shape comes right after the red circle? What colour is the square before it?",
     "A. the circle B. the square C. the triangle D. the star red green blue yellow yes no",
+    "A B C D E F A B C D E F A B C D E F A B C D E F A B C D E F A B C D E F",
     "first then second third before after last appears moves left right person opens the door",
 )
 
