@@ -158,14 +158,17 @@ def _video_llava(directory: Path, *, seed: int, dtype: str) -> TinyPair:
     return _written(directory, "VideoLlava", config, text, tokenizer, files, seed, dtype)
 
 
-def _internvl(directory: Path, *, seed: int, dtype: str) -> TinyPair:
+def internvl_pair(
+    directory: Path, *, seed: int, dtype: str, text_class: type[PreTrainedConfig] = Qwen2Config
+) -> TinyPair:
+    """InternVL3 over Qwen2; with `Qwen3Config`, InternVL3.5."""
     tokenizer = _qwen_tokenizer(
         start_image_token="<img>",
         end_image_token="</img>",
         context_image_token="<IMG_CONTEXT>",
         video_token="<video>",
     )
-    text = _qwen2_config(tokenizer, tie_word_embeddings=True)
+    text = _qwen_config(text_class, tokenizer, tie_word_embeddings=True)
     config = InternVLConfig(
         vision_config=InternVLVisionConfig(
             **_VISION, image_size=IMAGE_SIZE, attention_bias=True, layer_scale_init_value=1.0
@@ -211,7 +214,7 @@ def _internvl(directory: Path, *, seed: int, dtype: str) -> TinyPair:
 
 def _video_llama_3(directory: Path, *, seed: int, dtype: str) -> TinyPair:
     tokenizer = _qwen_tokenizer(image_token="<|image_pad|>", video_token="<|video_pad|>")
-    text = _qwen2_config(tokenizer, tie_word_embeddings=False)
+    text = _qwen_config(Qwen2Config, tokenizer, tie_word_embeddings=False)
     config = VideoLlama3Config(
         vision_config=VideoLlama3VisionConfig(**_VISION),
         text_config=text,
@@ -257,8 +260,15 @@ def _video_llama_3(directory: Path, *, seed: int, dtype: str) -> TinyPair:
 BUILDERS: dict[str, Callable[..., TinyPair]] = {
     "llava_next_video": _llava_next_video,
     "video_llava": _video_llava,
-    "internvl": _internvl,
+    "internvl": internvl_pair,
     "video_llama_3": _video_llama_3,
+}
+
+
+_BACKBONES = {
+    "llama": "LlamaForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
 }
 
 
@@ -275,9 +285,7 @@ def _written(
     """Both models with their files; `name` is the prefix of the VLM's class."""
     pair = TinyPair(vlm=directory / "vlm", backbone=directory / "backbone")
     vlm_class = getattr(transformers, f"{name}ForConditionalGeneration")
-    backbone_class = getattr(
-        transformers, {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}[text.model_type]
-    )
+    backbone_class = getattr(transformers, _BACKBONES[text.model_type])
     save_model(drawn(vlm_class, config, seed), pair.vlm, dtype)
     save_model(drawn(backbone_class, text, seed + 1), pair.backbone, dtype)
     tokenizer.save_pretrained(pair.vlm)
@@ -301,11 +309,17 @@ def _llama_config(tokenizer: PreTrainedTokenizerBase) -> LlamaConfig:
     )
 
 
-def _qwen2_config(tokenizer: PreTrainedTokenizerBase, *, tie_word_embeddings: bool) -> Qwen2Config:
-    return Qwen2Config(
+def _qwen_config(
+    text_class: type[PreTrainedConfig],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    tie_word_embeddings: bool,
+) -> PreTrainedConfig:
+    return text_class(
         **_TEXT,
         vocab_size=_n_rows(tokenizer),
         num_key_value_heads=2,
+        head_dim=8,
         tie_word_embeddings=tie_word_embeddings,
         bos_token_id=None,
         eos_token_id=_id(tokenizer, "<|im_end|>"),

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText
+
+from merit_interp.models.kept_logits import give_kept_logits
+from merit_interp.models.loading import load_vlm
+from tests.tiny_families import tiny_family_pair
+from tests.tiny_models import tiny_vlm
+
+IDS = torch.arange(20, 40).reshape(2, 10)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose forward takes no `logits_to_keep` in transformers 5.23."""
+    return tiny_family_pair("video_llama_3", tmp_path_factory.mktemp("pair")).vlm
+
+
+@pytest.mark.parametrize("kept", [torch.tensor([9]), torch.tensor([2, 7, 8]), 3])
+def test_the_asked_positions_have_the_logits_that_they_have_among_all(
+    directory: Path, kept: torch.Tensor | int
+) -> None:
+    model = load_vlm(directory).model
+    everywhere = AutoModelForImageTextToText.from_pretrained(directory).eval()
+    with torch.no_grad():
+        every = everywhere(input_ids=IDS).logits
+        asked = model(input_ids=IDS, logits_to_keep=kept).logits
+        assert torch.equal(model(input_ids=IDS).logits, every)
+    expected = every[:, -kept:] if isinstance(kept, int) else every[:, kept]
+    torch.testing.assert_close(asked, expected, atol=1e-6, rtol=0)
+
+
+def test_a_copy_answers_for_itself(directory: Path) -> None:
+    model = load_vlm(directory).model
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        assert model(input_ids=IDS, logits_to_keep=1).logits.shape[1] == 1
+        assert other(input_ids=IDS).logits.shape[1] == IDS.shape[1]
+
+
+def test_a_forward_that_takes_them_is_left_alone(tmp_path: Path) -> None:
+    model = AutoModelForImageTextToText.from_pretrained(tiny_vlm(tmp_path))
+    give_kept_logits(model, "lm_head")
+    assert not model._forward_pre_hooks
+    assert not model.lm_head._forward_pre_hooks
