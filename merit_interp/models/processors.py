@@ -222,15 +222,26 @@ def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
         )
     visual_id = getattr(config, family.video_token_id)
     found = VideoProcessor(own, route, str(own.tokenizer.convert_ids_to_tokens(visual_id)))
+    _check_processor(found, directory, family)
+    return found
+
+
+def _check_processor(found: VideoProcessor, directory: Path, family: Family) -> None:
+    """It does with a video what the family's row says."""
     n_videos = found.template("?").count(found.placeholder)
     if n_videos != 1:
         raise CheckpointError(
             f"{directory}: its chat template makes {n_videos} placeholders of one video", valid="1"
         )
+    joined = getattr(getattr(found.processor, "video_processor", None), "temporal_patch_size", 1)
+    if joined != family.frames_per_unit:
+        raise CheckpointError(
+            f"{directory}: its processor joins {joined} frames in a temporal patch",
+            valid=f"{family.frames_per_unit}, as every {family.model_type} that is known here",
+        )
     for attribute in REQUIRED_ATTRIBUTES.get(family.model_type, ()):
-        if getattr(own, attribute, None) is None:
+        if getattr(found.processor, attribute, None) is None:
             raise CheckpointError(f"{directory}: processor_config.json has no {attribute}")
-    return found
 
 
 def _pil_processor(directory: Path, family: Family) -> ProcessorMixin:

@@ -13,6 +13,7 @@ import dataclasses
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,7 +102,8 @@ def encode_item(
 
     Raises:
         ItemError: Its text cannot be asked or answered.
-        CheckpointError: Letters are not distinct single tokens, or tokens and frames disagree.
+        CheckpointError: Letters are not distinct single tokens, the processor does not make what
+            the family's row names, or tokens and frames disagree.
     """
     question = question_text(item, scoring)
     for placeholder in processor.placeholders:
@@ -117,8 +119,11 @@ def encode_item(
         item=item,
         input_ids=torch.tensor(ids),
         option_ids=option_ids,
-        vision_inputs={name: seen.inputs[name] for name in vlm.family.video_inputs},
-        token_inputs={name: torch.tensor(token_inputs[name]) for name in vlm.family.token_inputs},
+        vision_inputs=_named(vlm.family.video_inputs, seen.inputs, vlm.source),
+        token_inputs={
+            name: torch.tensor(values)
+            for name, values in _named(vlm.family.token_inputs, token_inputs, vlm.source).items()
+        },
         frame_tokens=map_frames(
             visual,
             video.spans_s,
@@ -127,6 +132,16 @@ def encode_item(
             kept=seen.inputs.get(vlm.family.kept_vectors),
         ),
     )
+
+
+def _named(names: Sequence[str], made: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """What the forward takes out of what the processor made; a forward guesses what it lacks."""
+    if missing := [name for name in names if name not in made]:
+        raise CheckpointError(
+            f"the processor of {source} makes no {' and no '.join(missing)}",
+            valid="a transformers version that the family table was written for",
+        )
+    return {name: made[name] for name in names}
 
 
 def encode_transcript(model: LoadedModel, item: Item, scoring: Scoring) -> EncodedItem:

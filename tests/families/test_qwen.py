@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,8 +15,11 @@ from transformers.video_utils import VideoMetadata
 
 from merit_interp.benchmarks.items import Item
 from merit_interp.benchmarks.videos import decode_video
+from merit_interp.errors import CheckpointError
+from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.families import VLM_FAMILIES
 from merit_interp.models.loading import load_vlm
+from merit_interp.models.pairing import check_pair
 from merit_interp.models.processors import Clip, SeenVideo, VideoProcessor, video_processor_for
 from merit_interp.models.tokenizers import token_ids
 from merit_interp.recipe import Scoring
@@ -251,6 +255,61 @@ def test_a_cap_on_each_frame_is_kept_where_the_files_ask_for_it(
     processor = video_processor_for(copy, VLM_FAMILIES[name])
     seen = processor.see(frames_of(n_frames, 48, 64), clip_at(tuple(range(n_frames))))
     assert seen.inputs["video_grid_thw"].tolist() == [list(grid)]
+
+
+def changed(directory: Path, name: str, **changes: Any) -> Path:
+    content = json.loads((directory / name).read_text())
+    (directory / name).write_text(json.dumps({**content, **changes}))
+    return directory
+
+
+def test_a_processor_that_joins_other_frames_than_the_row_is_refused(
+    families: dict[str, TinyFamily], tmp_path: Path
+) -> None:
+    copy = shutil.copytree(families["qwen2_vl"].pair.vlm, tmp_path / "vlm")
+    changed(copy, "preprocessor_config.json", temporal_patch_size=4)
+    with pytest.raises(CheckpointError, match=r"joins 4 frames in a temporal patch; valid: 2"):
+        video_processor_for(copy, VLM_FAMILIES["qwen2_vl"])
+
+
+def test_a_processor_that_makes_less_than_the_row_names_is_refused(
+    families: dict[str, TinyFamily], tmp_path: Path
+) -> None:
+    family = families["qwen2_vl"]
+    row = dataclasses.replace(family.vlm.family, token_inputs=("token_type_ids", "other"))
+    other = TinyFamily(family.pair, dataclasses.replace(family.vlm, family=row), family.processor)
+    path = write_video(tmp_path / "a.mp4", frames_of(4), fps=4)
+    with pytest.raises(CheckpointError, match="makes no token_type_ids and no other"):
+        encoded(other, path, 4)
+
+
+@pytest.mark.parametrize("name", ["qwen2_vl", "qwen2_5_vl"])
+def test_a_config_with_the_text_models_fields_at_the_top_is_the_same_model(
+    families: dict[str, TinyFamily], tmp_path: Path, name: str
+) -> None:
+    """As Qwen/Qwen2-VL-7B-Instruct and Qwen/Qwen2.5-VL-7B-Instruct are published."""
+    pair = families[name].pair
+    copy = shutil.copytree(pair.vlm, tmp_path / "vlm")
+    config = json.loads((copy / "config.json").read_text())
+    text = config.pop("text_config")
+    rope = text.pop("rope_parameters")
+    for field in ("model_type", "dtype", "layer_types"):
+        text.pop(field, None)
+    config |= text | {"rope_theta": rope["rope_theta"]}
+    config["rope_scaling"] = {"type": "mrope", "mrope_section": rope["mrope_section"]}
+    (copy / "config.json").write_text(json.dumps(config))
+    vlm = load_vlm(copy)
+    path = write_video(tmp_path / "a.mp4", frames_of(4), fps=4)
+    found = encoded(families[name], path, 4)
+    inputs = {
+        "input_ids": found.input_ids[None],
+        "mm_token_type_ids": found.token_inputs["mm_token_type_ids"][None],
+        **found.vision_inputs,
+    }
+    with torch.no_grad():
+        logits = [model.model(**inputs).logits for model in (vlm, families[name].vlm)]
+    assert torch.equal(*logits)
+    check_pair(Checkpoint.open(copy), Checkpoint.open(pair.backbone))
 
 
 def test_deeper_layers_get_the_towers_features_of_each_clip(
