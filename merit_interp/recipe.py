@@ -244,7 +244,8 @@ class Recipe(_Frozen):
 
     def _repr_html_(self) -> str:
         """Layers and shares as a small table, for a notebook."""
-        models = html.escape(f"{self.method} of {self.vlm.source} and {self.backbone.source}")
+        vlm, backbone = (_end_of_path(model.source) for model in (self.vlm, self.backbone))
+        models = html.escape(f"{self.method} of {vlm} and {backbone}")
         what = html.escape(self.pattern or self.weights.replace("_", " "))
         lead = f"<p><b>Recipe</b> <code>{self.merge_hash}</code>: {models}, {what}</p>"
         if self.is_identity:
@@ -264,6 +265,10 @@ class Recipe(_Frozen):
         body = {"format": FORMAT, "version": VERSION, **self.model_dump(mode="json")}
         body["search"] = json.loads(json.dumps(body["search"], sort_keys=True))
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def _end_of_path(source: str) -> str:
+    return "/".join(Path(source).parts[-2:]) if Path(source).is_absolute() else source
 
 
 def _html_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

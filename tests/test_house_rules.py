@@ -27,14 +27,16 @@ ROOMS = [
     {"merging"},
     {"statistics"},
     {"search", "masking", "attribution", "lens"},
+    {"estimates"},
     {"tables"},
     {"plots"},
     {"report"},
+    {"explore"},
     {"microworld"},
     {"cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-WITHOUT_TORCH = {"statistics", "tables", "plots", "report"}
+WITHOUT_TORCH = {"statistics", "tables", "plots", "report", "explore"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 MOST_FILE_LINES = 430
 MOST_FUNCTION_LINES = 60
@@ -99,6 +101,13 @@ def modules_after(code: str) -> set[str]:
 
 def test_importing_the_package_loads_no_torch() -> None:
     loaded = modules_after("import merit_interp, merit_interp.recipe, merit_interp.records")
+    assert not loaded & {"torch", "transformers", "pandas", "plotly"}
+
+
+def test_opening_a_run_loads_no_torch() -> None:
+    code = "import merit_interp as mi\nfor name in mi.__all__: getattr(mi, name)"
+    loaded = modules_after(code)
+    assert "merit_interp.explore.run" in loaded
     assert not loaded & {"torch", "transformers"}
 
 

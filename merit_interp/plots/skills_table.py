@@ -17,7 +17,7 @@ from merit_interp.plots.style import FAINT, GREY, INK, SKILL_MARKS, TITLE_PIXELS
 from merit_interp.tables.model_names import MERGED, VLM, model_label
 
 ROW_PIXELS = 24
-HEAD_PIXELS = 44
+HEAD_PIXELS = 28
 NO_BREAK = "\u00a0"
 MARKED = "#e8eef3"
 """Behind the merged model's row, as in `skill_comparison`."""
@@ -94,12 +94,8 @@ def _points(share: float) -> str:
     return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
-def _bold(text: str, wanted: bool) -> str:
-    return f"<b>{text}</b>" if wanted and text else text
-
-
 def draw_skills_table(data: SkillsTable) -> go.Figure:
-    """A line above each item set, the merged model's rows shaded and bold."""
+    """One line a model, each item set named once, the merged model's rows shaded."""
     figure = go.Figure()
     shown = [row.item_set for row in data.rows]
     first = [number == 0 or name != shown[number - 1] for number, name in enumerate(shown)]
@@ -108,13 +104,9 @@ def draw_skills_table(data: SkillsTable) -> go.Figure:
         [plain(model_label(row.model)) for row in data.rows],
         *([row.cells[place] for row in data.rows] for place in range(2 * len(data.skills))),
     ]
-    bold = [row.model == MERGED for row in data.rows]
     # a cell that breaks into two lines would push the table's end out of the picture
-    columns = [
-        [_bold(text, b).replace(" ", NO_BREAK) for text, b in zip(column, bold, strict=True)]
-        for column in columns
-    ]
-    fills = [MARKED if b else "white" for b in bold]
+    columns = [[text.replace(" ", NO_BREAK) for text in column] for column in columns]
+    fills = [MARKED if row.model == MERGED else "white" for row in data.rows]
     sides = ["left", "left", *["right"] * (2 * len(data.skills))]
     figure.add_table(
         columnwidth=[90, 150, *[145, 160] * len(data.skills)],

@@ -1,0 +1,213 @@
+"""What every column of every table of a run means, with its unit.
+
+    column_notes("summary")["accuracy"]
+
+Suffixes `_low` and `_high` are the ends of a 95% interval over videos, `_p` a two-sided p-value.
+This file must not know how a column is computed; a test holds it to the tables' columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from merit_interp.errors import SettingError
+from merit_interp.tables.attribution_frames import ATTRIBUTION_COLUMNS
+from merit_interp.tables.attribution_shift import SHIFT_COLUMNS
+from merit_interp.tables.item_frames import ITEM_SCORE_COLUMNS, TRIAL_COLUMNS
+from merit_interp.tables.masking_comparison import comparison_frame
+from merit_interp.tables.masking_depth import LAYER_COLUMNS, DepthMap, depth_frame
+from merit_interp.tables.masking_effects import EFFECT_COLUMNS, OUTCOMES
+from merit_interp.tables.skills import SKILL_COLUMNS, SPREAD_COLUMNS
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a run."""
+
+    rows: str
+    """What one row is."""
+    columns: tuple[str, ...]
+    notes: Mapping[str, str]
+    """Meanings of the columns that `SHARED` does not have, or has otherwise."""
+    part: str = ""
+    """Directory below the run's that it is made from; empty for the run's own records."""
+
+
+SHARED = {
+    "item_set": "name of the item set",
+    "model": "vlm, merged, uniform_attention_0.5, random_layers_00, ... (`tables.model_names`)",
+    "recipe": "hash of the merge in force; vlm for the unmerged model",
+    "skill": "reasoning (TR), perception (TP) or other",
+    "category": "kind of question within the skill; all for all of them",
+    "group": "the video's identity, by which intervals are clustered",
+    "item": "the item's id",
+    "status": "ok or failed",
+    "layers": "masked text layers, counted from 0, with commas between",
+    "heads": "masked heads of those layers; empty for all of self-attention",
+    "roles": "why the set was masked: single, chosen, complement, size_matched, first, last, head",
+    "n_layers": "number of layers masked together",
+    "n_items": "items behind the number",
+    "n_videos": "videos that those items are on",
+    "n_pairs": "items that both models scored",
+    "outcome": "what masking changes: margin_nats, log_prob_nats, accuracy or kl_nats",
+}
+"""Meanings of columns that several tables have."""
+
+_SCORES = {
+    "reason": "why a failed item has no score; else empty",
+    "n_options": "options of the question",
+    "answer": "index of the right option",
+    "chosen": "index of the most probable option",
+    "correct": "1 or 0; missing for a failed item",
+    "margin_nats": "log-probability of the right option less the best other's, in nats",
+    "probability": "probability of the right option among the options, in [0, 1]",
+    "entropy_nats": "entropy of the distribution over the options, in nats",
+}
+_SKILLS = {
+    "n_failed": "items without a score, left out of every mean",
+    "chance": "accuracy of guessing, a share",
+    "accuracy": "share of items answered right",
+    "margin_nats": "mean margin of the right option, in nats",
+    "delta_accuracy": "accuracy less the VLM's on the same items, a share in [-1, 1]",
+    "delta_margin_nats": "margin less the VLM's on the same items, in nats",
+    "n_draws": "draws of random layers behind the row; 1 for any other model",
+    "draws_accuracy_sd": "standard deviation of the draws' accuracies",
+    "draws_accuracy_min": "least accuracy of a draw",
+    "draws_accuracy_max": "greatest accuracy of a draw",
+}
+_TRIALS = {
+    "split": "search or validation: which half of the videos",
+    "number": "order of proposal, from 0",
+    "recipe": "hash of the merge",
+    "layers": "share of the backbone in each merged layer, as JSON",
+    "n_layers": "number of merged layers",
+    "objective": "J = delta_tr - penalty * max(0, -delta_tp), in the objective's unit",
+    "delta_tr": "mean change on reasoning against the VLM, in the objective's unit",
+    "delta_tp": "mean change on perception, in the objective's unit",
+    "delta_tr_accuracy": "change of reasoning accuracy, a share in [-1, 1]",
+    "delta_tp_accuracy": "change of perception accuracy, a share in [-1, 1]",
+    "delta_tr_margin_nats": "mean change of the clipped margin on reasoning, in nats",
+    "delta_tp_margin_nats": "mean change of the clipped margin on perception, in nats",
+    "best_so_far": "greatest objective up to this trial, within the split",
+    "on_pareto_front": "whether no other trial of the split is better on both skills",
+    "is_chosen": "whether it is the run's recipe",
+}
+_LAYERS = {"cost": "mean over items of the unmasked value less the masked one, in its unit"}
+_COMPARISONS = {
+    "family": "together (the chosen set against sets of its size) or alone (layer by layer)",
+    "test": "reasoning, perception, interaction (reasoning less perception) or correlation",
+    "estimate": "how much more the chosen layers cost than the others, in the outcome's unit",
+    "chosen": "the chosen layers' own cost",
+    "others": "mean cost of what they are held against",
+    "p_value": "share of layer sets that do as well, one-sided; two-sided for a correlation",
+    "p_holm": "the same after Holm's correction in the family; missing where nothing is claimed",
+    "rank": "of the chosen layers among all compared, 1 for the costliest; 0 where undefined",
+    "n_others": "other sets, choices of layers, or layers of the correlation",
+    "exhaustive": "whether those are all that there are",
+    "level": "level of the interval",
+}
+_DEPTH = {
+    "model": "the model; for a change or a correlation the two, `vlm to merged`",
+    "name": "centre_of_mass (a layer), participation_ratio (layers), their change_of_..., or "
+    "rank_correlation of the two profiles",
+    "estimate": "the number",
+}
+_ATTRIBUTIONS = {
+    "condition": "what the model was shown: video, or a control (shuffled, black, ...)",
+    "method": "method of attribution: ig, shapley, occlusion, ...",
+    "turned": "what merging did to the answer: right, broken, kept_right, kept_wrong",
+    "correct": "whether the item was answered right, 1 or 0; missing for a failed item",
+    "steps": "steps of the path, or sampled orders",
+    "completeness_error": "|sum of scores - change of the target| as a share of that change",
+    "flagged": "whether that error stayed above the limit",
+    "n_units": "units that have a score: frames or temporal patches",
+    "evidence_share": "the evidence's share of the units, which is chance",
+    "mass": "share of absolute attribution on the evidence",
+    "excess_mass": "mass less chance",
+    "excess_positive_mass": "share of positive attribution on the evidence, less chance",
+    "pointing": "whether the greatest score is on the evidence, 1 or 0 (ties shared)",
+    "excess_pointing": "pointing less chance",
+    "average_precision": "of the evidence when units are ordered by score, in [0, 1]",
+    "excess_precision": "average precision less chance",
+    "deletion_excess_nats": "drop without the evidence less that without as many others, in nats",
+    "insertion_excess_nats": "rise by the evidence alone less that by as many others, in nats",
+    "agreement": "rank correlation with the run's main method on the same item",
+}
+_SHIFT = {
+    "model": "vlm, merged, random_layers, masked, masked_others or randomised",
+    "condition": _ATTRIBUTIONS["condition"],
+    "method": _ATTRIBUTIONS["method"],
+    "metric": "excess_mass, excess_precision, ...: as in the table of attributions",
+    "items": "all items, or those that merging turned right, or those that it broke",
+    "n_undefined": "items for which the metric is undefined, left out",
+    "n_flagged": "items whose attribution is not complete",
+    "chance_share": "the evidence's mean share of the units, which excess_mass is beyond",
+    "mean": "mean of the metric over items; 0 is chance",
+    "against": "what it is held against: another model, the real video, or chance",
+    "difference": "mean paired difference to that",
+    "effect_size": "that difference in standard deviations of the items' differences",
+}
+_SUFFIXES = {"_low": "lower 95% end of", "_high": "upper 95% end of", "_p": "two-sided p-value of"}
+
+TABLES: dict[str, Table] = {
+    "scores": Table("an item that a model scored", tuple(ITEM_SCORE_COLUMNS), _SCORES),
+    "skills": Table(
+        "an item set, model, skill and category of question", tuple(SKILL_COLUMNS), _SKILLS
+    ),
+    "summary": Table(
+        "an item set, model and skill; all draws of random layers are one model",
+        (*(name for name in SKILL_COLUMNS if name != "category"), *SPREAD_COLUMNS),
+        _SKILLS,
+    ),
+    "trials": Table("a recipe that the search tried, on one split", tuple(TRIAL_COLUMNS), _TRIALS),
+    "mask_effects": Table(
+        "a model, a masked set of layers and an item", tuple(EFFECT_COLUMNS), OUTCOMES, "mask"
+    ),
+    "mask_layers": Table(
+        "a model, a masked set of layers, a skill or category, and an outcome",
+        tuple(LAYER_COLUMNS), _LAYERS, "mask",
+    ),
+    "mask_comparisons": Table(
+        "a test of the chosen layers against the others",
+        tuple(map(str, comparison_frame(()).columns)), _COMPARISONS, "mask",
+    ),
+    "mask_depth": Table(
+        "a number that sums up a skill's profile over depth",
+        tuple(map(str, depth_frame(DepthMap(())).columns)), _DEPTH, "mask",
+    ),
+    "attributions": Table(
+        "an item, model, condition and method of attribution",
+        tuple(ATTRIBUTION_COLUMNS), _ATTRIBUTIONS, "attribute",
+    ),
+    "attribution_shift": Table(
+        "a comparison of attribution on the evidence", tuple(SHIFT_COLUMNS), _SHIFT, "attribute"
+    ),
+}  # fmt: skip
+"""The tables of a run, by the name of its property."""
+
+
+def column_notes(table: str) -> dict[str, str]:
+    """The meaning of each column of a table, in the columns' order.
+
+    Args:
+        table: A name of `TABLES`.
+
+    Raises:
+        SettingError: There is no such table.
+    """
+    if table not in TABLES:
+        raise SettingError(f"no table {table!r}", valid=", ".join(TABLES))
+    known = {**SHARED, **TABLES[table].notes}
+    return {name: _note(name, known, TABLES[table].columns) for name in TABLES[table].columns}
+
+
+def _note(name: str, known: Mapping[str, str], columns: Iterable[str]) -> str:
+    if name in known:
+        return known[name]
+    for suffix, words in _SUFFIXES.items():
+        # the bare `low` and `high` are the ends of a table's one number
+        whole = name.removesuffix(suffix) if name != suffix[1:] else "the number"
+        if whole != name and (whole in columns or whole == "the number"):
+            return f"{words} {whole}"
+    raise KeyError(name)

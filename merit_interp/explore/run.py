@@ -1,0 +1,387 @@
+"""A finished run, opened: its tables as data frames, its recipe, its verdicts, its figures.
+
+    run = open_run("runs/demo")
+    run.summary                # a data frame
+    run.columns("summary")     # what its columns mean
+    run.figure("pareto")       # a plotly figure
+
+Everything is read and computed when it is first asked for, and kept. This file must not compute a
+number, and must not know how a table or a figure is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from merit_interp.errors import RunError, SettingError
+from merit_interp.explore.columns import TABLES, column_notes
+from merit_interp.explore.page import run_page
+from merit_interp.plots.attribution_strip import attribution_strip, draw_attribution_strip
+from merit_interp.plots.masking_categories import draw_layer_categories, layer_categories
+from merit_interp.plots.search_landscape import draw_search_landscape, search_landscape
+from merit_interp.plots.skills_table import draw_skills_table, skills_table
+from merit_interp.recipe import Recipe, read_recipe
+from merit_interp.record_files import FINISHED_MARKER
+from merit_interp.records import Provenance
+from merit_interp.report.attribution import (
+    ATTRIBUTE,
+    attribution_directory,
+    attribution_figures,
+)
+from merit_interp.report.figures import (
+    NamedFigure,
+    recipe_figure,
+    search_figures,
+    skill_figures,
+    skills_figure,
+)
+from merit_interp.report.findings import Findings, gather
+from merit_interp.report.masking import MASK, masking_figures, sweep_directory
+from merit_interp.tables.attribution_examples import Example, example_items
+from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
+from merit_interp.tables.item_frames import item_scores, trial_frame
+from merit_interp.tables.masking_comparison import comparison_frame
+from merit_interp.tables.masking_depth import depth_frame
+from merit_interp.tables.masking_effects import effect_frame
+from merit_interp.tables.masking_tables import MaskingFindings, masking_findings
+from merit_interp.tables.run_records import RunRecords, read_run
+from merit_interp.tables.skills import skill_table
+
+RECIPE, DESCRIPTION = "recipe.json", "run.json"
+
+
+def open_run(directory: str | Path) -> Run:
+    """Open a finished run.
+
+    Args:
+        directory: What `demo`, `search`, `evaluate`, `mask` or `attribute` wrote.
+
+    Raises:
+        RunError: There is no run, or it is not finished.
+    """
+    directory = Path(directory)
+    if not (directory / DESCRIPTION).exists() and not (directory / RECIPE).exists():
+        raise RunError(
+            f"no run at {directory}",
+            valid="a directory that `merit-interp demo`, `search` or `evaluate` wrote",
+        )
+    if not (directory / FINISHED_MARKER).exists():
+        raise RunError(
+            f"the run at {directory} is not finished", valid="its command again with --resume"
+        )
+    return Run(directory)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run; `open_run` makes it."""
+
+    directory: Path
+
+    @cached_property
+    def records(self) -> RunRecords:
+        """Everything that the run wrote down, untabulated."""
+        return read_run(self.directory)
+
+    @property
+    def provenance(self) -> Provenance | None:
+        """What made the run: command, versions, seed, fingerprints."""
+        return self.records.provenance
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """The merge that the run ended in, or was given; None where it has none."""
+        path = self.directory / RECIPE
+        return read_recipe(path) if path.exists() else None
+
+    @property
+    def has_masking(self) -> bool:
+        """Whether it holds a finished masking sweep."""
+        return sweep_directory(self.directory) is not None
+
+    @property
+    def has_attribution(self) -> bool:
+        """Whether it holds a finished attribution."""
+        return attribution_directory(self.directory) is not None
+
+    # -- words
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was found, in plain words: search and evaluation, then masking, then frames."""
+        return (*self.verdict_lines, *self.mask_lines, *self.attribution_lines)
+
+    @property
+    def verdict_lines(self) -> tuple[str, ...]:
+        """Headline and claims on the judged item set, and the headline of each held-out set."""
+        findings = self.findings
+        judged = findings.verdict.text.splitlines() if findings.verdict else []
+        return (*judged, *(f"On {v.item_set}: {v.headline}" for v in findings.held_out))
+
+    @property
+    def mask_lines(self) -> tuple[str, ...]:
+        """What masking found; empty where nothing was masked."""
+        return self.masking.verdict.lines if self.has_masking else ()
+
+    @property
+    def attribution_lines(self) -> tuple[str, ...]:
+        """What attribution found, three lines an item set; empty where nothing was attributed."""
+        if not self.has_attribution:
+            return ()
+        found = self.attribution
+        return tuple(line for name in found.item_sets for line in found.lines(name))
+
+    # -- findings: what tables and figures are made of
+
+    @cached_property
+    def findings(self) -> Findings:
+        """Search and evaluation: what the report is made of."""
+        return gather(self.records)
+
+    @cached_property
+    def masking(self) -> MaskingFindings:
+        """The masking sweep: every cost, test and number.
+
+        Raises:
+            RunError: There is none that is finished.
+        """
+        directory = sweep_directory(self.directory)
+        return masking_findings(self._made(directory, "mask", MASK))
+
+    @cached_property
+    def attribution(self) -> AttributionFindings:
+        """The attribution: every item, every comparison.
+
+        Raises:
+            RunError: There is none that is finished.
+        """
+        directory = attribution_directory(self.directory)
+        return attribution_findings(self._made(directory, "attribute", ATTRIBUTE))
+
+    def _made(self, directory: Path | None, verb: str, below: str) -> Path:
+        if directory is not None:
+            return directory
+        command = f"`merit-interp {verb} --recipe {self.directory / RECIPE}`"
+        begun = (self.directory / below).is_dir()
+        raise RunError(
+            f"{self.directory} holds no finished `{verb}`",
+            valid=f"{command} {'with --resume ' if begun else ''}first",
+        )
+
+    # -- tables; what their columns mean is in `columns`
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """One row for each item that a model scored."""
+        return item_scores(self.records.scores)
+
+    @cached_property
+    def skills(self) -> pd.DataFrame:
+        """One row for each item set, model, skill and category of question."""
+        return skill_table(self.scores)
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row for each item set, model and skill; all draws of random layers are one model."""
+        return self.findings.summary
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row for each recipe that the search tried, on the search and on the validation split.
+
+        No rows where the run made no search.
+        """
+        run = self.records
+        chosen = run.recipe.merge_hash if run.recipe else None
+        return trial_frame((*run.trials, *run.validation), chosen=chosen)
+
+    @cached_property
+    def mask_effects(self) -> pd.DataFrame:
+        """One row for each model, masked set of layers and item."""
+        return effect_frame(self.masking.run)
+
+    @property
+    def mask_layers(self) -> pd.DataFrame:
+        """One row for each model, masked set of layers, skill, category and outcome."""
+        return self.masking.layers
+
+    @cached_property
+    def mask_comparisons(self) -> pd.DataFrame:
+        """One row for each test of the chosen layers against the others."""
+        return comparison_frame(self.masking.comparisons)
+
+    @cached_property
+    def mask_depth(self) -> pd.DataFrame:
+        """One row for each number that sums up a skill's profile over depth."""
+        return depth_frame(self.masking.depth)
+
+    @property
+    def attributions(self) -> pd.DataFrame:
+        """One row for each item, model, condition and method of attribution."""
+        return self.attribution.frame
+
+    @property
+    def attribution_shift(self) -> pd.DataFrame:
+        """One row for each comparison of attribution on the evidence."""
+        return self.attribution.shift
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that the run has records for; each is a property of the run."""
+        there = {"": True, MASK: self.has_masking, ATTRIBUTE: self.has_attribution}
+        return tuple(name for name, table in TABLES.items() if there[table.part])
+
+    def columns(self, table: str) -> pd.DataFrame:
+        """What each column of a table means: one row a column.
+
+        Args:
+            table: Name of the table, as in `tables`.
+
+        Raises:
+            SettingError: There is no such table.
+        """
+        notes = column_notes(table)
+        frame: pd.DataFrame = getattr(self, table)
+        types = [str(frame[name].dtype) for name in notes]
+        return pd.DataFrame({"column": list(notes), "type": types, "meaning": notes.values()})
+
+    # -- figures
+
+    def figure(self, name: str) -> go.Figure:
+        """One of the run's figures, by the name that the report's files have.
+
+        Raises:
+            SettingError: The run has no such figure.
+            RunError: It is of a part that was not run or is not finished.
+        """
+        return self.named_figure(name).figure
+
+    def named_figure(self, name: str) -> NamedFigure:
+        """The same with its name and its words, as `report.figures.write_named` takes it."""
+        kind = name.partition("-")[0]
+        if kind == "mask":
+            figures = self._mask_figures
+        elif kind == "attribution":
+            figures = self._attribution_figures
+        else:
+            figures = self._study_figures
+        if name not in figures:
+            raise SettingError(f"{self.directory} has no figure {name!r}", valid=_listed(figures))
+        return figures[name]
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of all figures that the run has records for; draws each of them."""
+        names = [*self._study_figures]
+        names += self._mask_figures if self.has_masking else ()
+        names += self._attribution_figures if self.has_attribution else ()
+        return tuple(names)
+
+    @cached_property
+    def _study_figures(self) -> dict[str, NamedFigure]:
+        findings = self.findings
+        figures = [*search_figures(findings), recipe_figure(findings), skills_figure(findings)]
+        table = skills_table(findings.summary)
+        if table.rows:
+            drawn = draw_skills_table(table)
+            figures.append(NamedFigure("skills-table", drawn, table.describe()))
+        landscape = search_landscape(findings.trials, n_layers=findings.n_layers)
+        if landscape.trials:
+            drawn = draw_search_landscape(landscape, unit=findings.unit)
+            figures.append(NamedFigure("search-landscape", drawn, landscape.describe()))
+        return _by_name([f for f in (*figures, *skill_figures(findings)) if f is not None])
+
+    @cached_property
+    def _mask_figures(self) -> dict[str, NamedFigure]:
+        return _by_name(masking_figures(self.masking))
+
+    @cached_property
+    def _attribution_figures(self) -> dict[str, NamedFigure]:
+        found = self.attribution
+        return _by_name(attribution_figures(found, found.item_sets[0]))
+
+    def categories_figure(self, model: str) -> go.Figure:
+        """What masking each layer costs each category of question in one model.
+
+        Args:
+            model: `vlm`, `merged` or `backbone_transcripts`.
+        """
+        found = self.masking
+        data = layer_categories(found.layers, model=model, chosen=found.run.plan.chosen)
+        return draw_layer_categories(data)
+
+    def examples(self, *, each: int = 1, item_set: str | None = None) -> tuple[Example, ...]:
+        """Attributed items that are typical of what merging did to an answer.
+
+        Args:
+            each: Items of each kind.
+            item_set: Name of the item set; None for the first.
+        """
+        found = self.attribution
+        name = item_set or found.item_sets[0]
+        return example_items(found.frame, name, method=found.run.method, each=each)
+
+    @property
+    def example_items(self) -> tuple[str, ...]:
+        """Ids of the typical items, one of each kind; those that merging turned right come first.
+
+        Raises:
+            RunError: Nothing was attributed, or no attributed item has evidence.
+        """
+        items = tuple(example.item for example in self.examples())
+        if not items:
+            raise RunError(
+                f"no item that {self.directory} attributes names its evidence",
+                valid='items with "evidence"',
+            )
+        return items
+
+    def item_figure(self, item: str, *, item_set: str | None = None) -> NamedFigure:
+        """The frames of one attributed item, and how much each decides before and after.
+
+        Args:
+            item: The item's id.
+            item_set: Name of the item set; None for the first.
+
+        Raises:
+            SettingError: The item was not attributed.
+        """
+        found = self.attribution
+        name = item_set or found.item_sets[0]
+        known = [i.item for i in found.run.items if i.item_set == name]
+        if item not in known:
+            raise SettingError(f"item {item!r} of {name!r} is not attributed", valid=_listed(known))
+        strip = attribution_strip(found.run, name, item)
+        return NamedFigure(
+            f"attribution-item-{item}", draw_attribution_strip(strip), strip.describe()
+        )
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory)!r}, tables: {', '.join(self.tables)})"
+
+    def _repr_html_(self) -> str:
+        return run_page(
+            self.directory,
+            recipe=self.recipe,
+            tables={name: TABLES[name].rows for name in self.tables},
+            missing=dict.fromkeys(t.part for n, t in TABLES.items() if n not in self.tables),
+        )
+
+
+MOST_LISTED = 12
+"""Names that an error lists."""
+
+
+def _listed(names: Sequence[str] | dict[str, NamedFigure]) -> str:
+    shown = ", ".join(list(names)[:MOST_LISTED])
+    return f"{shown}, ..." if len(names) > MOST_LISTED else shown
+
+
+def _by_name(figures: Sequence[NamedFigure]) -> dict[str, NamedFigure]:
+    return {figure.name: figure for figure in figures}
