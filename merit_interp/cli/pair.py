@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from merit_interp.cli.options import JsonOption, OverwriteOption
+from merit_interp.cli.options import (
+    BatchOption,
+    DeviceOption,
+    DtypeOption,
+    JsonOption,
+    OverwriteOption,
+)
 from merit_interp.errors import SettingError
 
 if TYPE_CHECKING:
@@ -37,10 +43,35 @@ def pair(
             help="Effective ranks of the differences: seconds a large weight. Default: with --out."
         ),
     ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only what a study of the pair would take.")
+    ] = False,
+    items: Annotated[int, typer.Option(min=2, help="Estimate: items, a video each.")] = 200,
+    frames: Annotated[int, typer.Option(min=1, help="Estimate: frames of a video.")] = 16,
+    tokens_per_frame: Annotated[
+        int, typer.Option(min=1, help="Estimate: visual tokens of a frame.")
+    ] = 128,
+    batch_size: BatchOption = 64,
+    budget: Annotated[int, typer.Option(min=1, help="Estimate: recipes of the search.")] = 200,
+    tflops: Annotated[
+        float | None,
+        typer.Option(help="Estimate: sustained TFLOP/s. Default: measured on --device."),
+    ] = None,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = "float32",
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Check that a VLM and a backbone pair, and show how far each layer moved."""
+    if estimate:
+        from merit_interp.cli.estimate import print_estimate
+        from merit_interp.estimates import Workload
+        from merit_interp.models.loading import Placement
+
+        work = Workload(items, frames, tokens_per_frame, batch_size, budget)
+        placement = Placement(device=device, dtype=dtype)
+        print_estimate(vlm, backbone, work, placement, tflops=tflops, as_json=json)
+        return
     from json import dumps
 
     from rich.console import Console

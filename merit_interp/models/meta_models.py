@@ -68,6 +68,8 @@ class ModelParts:
     vision: int
     """The encoder and what joins it to the text model; 0 for a backbone."""
     total: int
+    largest: int
+    """Of the biggest tensor in the text layers."""
     n_layers: int
 
 
@@ -92,5 +94,6 @@ def model_parts(model: PreTrainedModel, family: Family) -> ModelParts:
         text_layers=sum(p.numel() for p in in_layers.values()),
         vision=vision,
         total=total,
+        largest=max(p.numel() for p in in_layers.values()),
         n_layers=len(list(layers.children())),
     )
