@@ -289,6 +289,6 @@ FRAME_LISTS: Mapping[str, type[ProcessorMixin]] = MappingProxyType({"gemma3": Ge
 processors need no torchvision."""
 
 REQUIRED_ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"llava_onevision": ("num_image_tokens",)}
+    {"llava_next_video": ("patch_size",), "llava_onevision": ("num_image_tokens",)}
 )
 """What a family's processor cannot expand a video without, and transformers does not ask for."""

@@ -177,6 +177,16 @@ def test_without_a_crop_frames_stay_whole(families: dict[str, TinyFamily], tmp_p
     assert seen.runs == (10,)
 
 
+def test_a_processor_that_does_not_know_its_patches_is_refused(
+    families: dict[str, TinyFamily], tmp_path: Path
+) -> None:
+    """As files of an older revision; transformers would fail on the first video."""
+    family = families["llava_next_video"]
+    copy = edited(family, tmp_path / "vlm", "processor_config.json", patch_size=None)
+    with pytest.raises(CheckpointError, match=r"processor_config.json has no patch_size"):
+        video_processor_for(copy, family.vlm.family)
+
+
 @pytest.mark.parametrize(
     ("shape", "grid"),
     [
