@@ -7,11 +7,13 @@ This file parses, calls and prints; it must not compute a score or a statistic.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from merit_interp.cli.merge_options import BaseOption
 from merit_interp.cli.options import (
     BatchOption,
     DeviceMapOption,
@@ -48,6 +50,14 @@ def evaluate(
     out: RunOption,
     items: ItemsOption = None,
     draws: Annotated[int, typer.Option(min=0, help="Sets of random layers.")] = 20,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Further baselines, with commas: slerp, layer_swap, attention (a schedule); "
+            "with a base also task_arithmetic, ties, dare_linear, dare_ties."
+        ),
+    ] = None,
+    base: BaseOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
     batch_size: BatchOption = 64,
@@ -64,6 +74,7 @@ def evaluate(
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.progress import blocks_progress
     from merit_interp.cli.tables import print_skills
+    from merit_interp.merging.baselines import check_methods
     from merit_interp.merging.recipe_evaluation import EvaluationSettings, evaluate_recipe
     from merit_interp.models.loading import Placement
     from merit_interp.recipe import Scoring, read_recipe
@@ -74,18 +85,30 @@ def evaluate(
     settings = EvaluationSettings(
         scoring=chosen.items.scoring if chosen.items else Scoring(),
         draws=draws,
+        methods=_names(baseline),
+        base=base,
         seed=seed,
         batch_size=batch_size,
         max_failed=max_failed,
         limit=limit,
         placement=Placement(device, dtype, device_map, trust_remote_code),
     )
+    check_methods(settings.methods, has_base=bool(base or chosen.base))
     sets = item_sets_of(chosen, items)
     run = open_run_directory(out, resume=resume, overwrite=overwrite)
     with keeps_results(out), blocks_progress() as progress:
-        evaluate_recipe(chosen, sets, settings, run, progress=progress)
+        evaluate_recipe(chosen, sets, settings, run, progress=progress, left_out=_say)
     write_tables(run)
     print_skills(run, as_json=json)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(","))) if text else ()
+
+
+def _say(line: str) -> None:
+    # beside the results, which may be JSON
+    print(line, file=sys.stderr)
 
 
 def item_sets_of(recipe: Recipe, named: list[str] | None) -> dict[str, ItemSet]:

@@ -2,6 +2,7 @@
 
     merit-interp merge --recipe r.json --out merged
     merit-interp merge --vlm V --backbone B --base O --method ties --coefficient 0.5 --out merged
+    merit-interp merge --vlm V --backbone B --schedule attention --items items.jsonl --out merged
 
 This file parses, calls and prints; it must not touch a tensor.
 """
@@ -17,7 +18,7 @@ import typer
 
 from merit_interp.cli.mask import numbers_of
 from merit_interp.cli.merge_options import BaseOption, MethodOption, SetOption, settings_of
-from merit_interp.cli.options import JsonOption
+from merit_interp.cli.options import DeviceOption, DtypeOption, JsonOption
 from merit_interp.errors import SettingError
 
 if TYPE_CHECKING:
@@ -51,6 +52,21 @@ def merge(
     ] = None,
     settings: SetOption = None,
     seed: Annotated[int | None, typer.Option(help="The same as --set seed=N.")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="attention: the less a layer attends to the video, the more of the backbone, at "
+            "most --coefficient."
+        ),
+    ] = None,
+    items: Annotated[
+        Path | None, typer.Option("--items", help="items.jsonl that --schedule measures on.")
+    ] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(min=1, help="With --schedule: most frames of a video.")
+    ] = None,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = "float32",
     json: JsonOption = False,
 ) -> None:
     """Write a merged model as a checkpoint directory that transformers loads."""
@@ -63,8 +79,10 @@ def merge(
         "vlm": vlm, "backbone": backbone, "base": base, "method": method, "layers": layers,
         "coefficient": coefficient, "weights": weights, "pattern": pattern,
         "projections": projections, "set": settings or None, "seed": seed,
+        "schedule": schedule, "items": items, "max-frames": max_frames,
     }  # fmt: skip
-    chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    chosen = _chosen(recipe, given, device, dtype)
     with bytes_progress() as progress:
         write_merged(
             chosen,
@@ -81,7 +99,7 @@ def merge(
         print(f"{out}: {count} text layers merged")
 
 
-def _chosen(recipe: Path | None, options: Mapping[str, Any]) -> Recipe:
+def _chosen(recipe: Path | None, options: Mapping[str, Any], device: str, dtype: str) -> Recipe:
     """The recipe of the file, or the one that the options say."""
     from merit_interp.merging.plain_recipe import plain_recipe
     from merit_interp.recipe import read_recipe
@@ -96,20 +114,45 @@ def _chosen(recipe: Path | None, options: Mapping[str, Any]) -> Recipe:
     for needed in ("vlm", "backbone"):
         if needed not in options:
             raise SettingError(f"--{needed} is missing", valid="--recipe, or --vlm and --backbone")
+    pair = options["vlm"], options["backbone"]
+    if "schedule" in options:
+        return _scheduled(pair, options, device, dtype)
+    for name in ("items", "max-frames"):
+        if name in options:
+            raise SettingError(f"--{name} is for a schedule", valid="--schedule attention with it")
+    return plain_recipe(*pair, **_fields(options))
+
+
+def _scheduled(
+    pair: tuple[str, str], options: Mapping[str, Any], device: str, dtype: str
+) -> Recipe:
+    from merit_interp.merging.scheduled_recipe import scheduled_recipe
+    from merit_interp.models.loading import Placement
+    from merit_interp.recipe import Scoring
+
+    if options["schedule"] != "attention":
+        raise SettingError(f"no schedule {options['schedule']!r}", valid="attention")
+    if "items" not in options:
+        raise SettingError("--schedule attention needs items", valid="--items items.jsonl")
+    frames = {"max_frames": options["max-frames"]} if "max-frames" in options else {}
+    return scheduled_recipe(
+        *pair, options["items"], scoring=Scoring(**frames), placement=Placement(device, dtype),
+        **_fields(options),
+    )  # fmt: skip
+
+
+def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options say of the merge, as arguments of `plain_recipe`."""
     seed = {"seed": options["seed"]} if "seed" in options else {}
-    return plain_recipe(
-        options["vlm"],
-        options["backbone"],
-        base=options.get("base"),
-        coefficient=options.get("coefficient"),
-        layers=numbers_of(options["layers"], "--layers") if "layers" in options else None,
-        settings={**settings_of(options.get("set", ())), **seed},
-        **{
-            name: tuple(value.split(",")) if name == "projections" else value
-            for name, value in options.items()
-            if name in ("method", "weights", "pattern", "projections")
-        },
-    )
+    fields: dict[str, Any] = {"settings": {**settings_of(options.get("set", ())), **seed}}
+    for name in ("base", "coefficient", "method", "weights", "pattern"):
+        if name in options:
+            fields[name] = options[name]
+    if "layers" in options:
+        fields["layers"] = numbers_of(options["layers"], "--layers")
+    if "projections" in options:
+        fields["projections"] = tuple(part.strip() for part in options["projections"].split(","))
+    return fields
 
 
 @contextlib.contextmanager

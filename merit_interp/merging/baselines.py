@@ -8,19 +8,34 @@ must not know how recipes are scored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from merit_interp.recipe import PROJECTIONS, Coefficient, Recipe
+from merit_interp.errors import SettingError
+from merit_interp.merging.methods import METHODS, merge_method
+from merit_interp.recipe import PROJECTIONS, Coefficient, ModelReference, Recipe
 
 UNIFORM_ATTENTION = (0.25, 0.5, 0.75, 1.0)
 UNIFORM_TEXT = (0.25, 0.5, 0.75, 1.0)
 """Coefficients of the uniform merges; several, so that no weak one stands for all."""
 
+OF_METHODS = (0.25, 0.5, 0.75)
+"""Coefficients of the other methods; at 1 every method is the uniform merge."""
+
+ATTENTION_SCHEDULE = "attention"
+"""Among the names of methods: the schedule of `attention_schedule`, which searches nothing."""
+
+BASELINE_METHODS = (*(name for name in METHODS if name != "linear"), ATTENTION_SCHEDULE)
+"""What may be asked for beside the baselines that every evaluation has."""
+
 
 def baseline_recipes(
-    recipe: Recipe, *, n_layers: int, draws: int = 20, seed: int = 0
+    recipe: Recipe,
+    *,
+    n_layers: int,
+    draws: int = 20,
+    seed: int = 0,
 ) -> dict[str, Recipe]:
     """The baselines of a recipe, by name.
 
@@ -35,12 +50,12 @@ def baseline_recipes(
         draws: How many sets of random layers.
         seed: Seed of the draws.
     """
-    plain = recipe.replaced(method="linear", weights="self_attention", projections=PROJECTIONS)
-    everything = plain.replaced(weights="text")
+    scopes = _scopes(recipe)
     baselines = {
-        **{f"uniform_attention_{a}": _uniform(plain, a, n_layers) for a in UNIFORM_ATTENTION},
-        **{f"uniform_text_{a}": _uniform(everything, a, n_layers) for a in UNIFORM_TEXT},
-    }
+        **{f"uniform_attention_{a}": _uniform(scopes["attention"], a, n_layers)
+           for a in UNIFORM_ATTENTION},
+        **{f"uniform_text_{a}": _uniform(scopes["text"], a, n_layers) for a in UNIFORM_TEXT},
+    }  # fmt: skip
     coefficients = list(recipe.layers.values())
     if not coefficients:
         return baselines
@@ -55,6 +70,71 @@ def baseline_recipes(
         layers = generator.permutation(n_layers)[:count].tolist()
         baselines[f"random_layers_{draw:02d}"] = recipe.with_layers(_placed(layers, coefficients))
     return baselines
+
+
+def method_baselines(
+    recipe: Recipe,
+    methods: Sequence[str],
+    *,
+    n_layers: int,
+    base: ModelReference | None = None,
+    schedule: Mapping[int, float] | None = None,
+    seed: int = 0,
+) -> dict[str, Recipe]:
+    """What other methods make of the pair, by name, each on self-attention and on all text weights.
+
+    `method_M_attention_A` and `method_M_text_A` merge every layer by method M with its default
+    settings and coefficient A. A layer swap takes the recipe's layers whole, and
+    `method_attention_schedule_...` has the schedule's coefficients.
+
+    Args:
+        recipe: The found recipe.
+        methods: Of `BASELINE_METHODS`.
+        n_layers: Text layers of the model.
+        base: The common ancestor, for the methods that need one.
+        schedule: Coefficients by visual attention, if that baseline is asked for.
+        seed: Of the methods that draw.
+    """
+    baselines: dict[str, Recipe] = {}
+    for name in methods:
+        for scope, plain in _scopes(recipe).items():
+            if name == ATTENTION_SCHEDULE:
+                made = plain.with_layers(schedule or {})
+                baselines[f"method_attention_schedule_{scope}"] = made
+            elif METHODS[name].ends_only and not recipe.is_identity:
+                swapped = plain.replaced(method=name, layers=dict.fromkeys(recipe.layers, 1.0))
+                baselines[f"method_{name}_{scope}"] = swapped
+            elif not METHODS[name].ends_only:
+                drawn = {"seed": seed} if "seed" in METHODS[name].settings else {}
+                own = plain.replaced(
+                    method=name, settings=drawn, base=base if METHODS[name].needs_base else None
+                )
+                for a in OF_METHODS:
+                    baselines[f"method_{name}_{scope}_{a}"] = _uniform(own, a, n_layers)
+    return baselines
+
+
+def check_methods(methods: Sequence[str], *, has_base: bool) -> None:
+    """Refuse names that are no baseline, or need a base that is not there.
+
+    Raises:
+        SettingError: There is no such baseline.
+        RecipeError: The method needs a base.
+    """
+    for name in methods:
+        if name not in BASELINE_METHODS:
+            raise SettingError(f"no baseline {name!r}", valid=", ".join(BASELINE_METHODS))
+        if name != ATTENTION_SCHEDULE and merge_method(name).needs_base and not has_base:
+            merge_method(name).refuse_without_base()
+
+
+def _scopes(recipe: Recipe) -> dict[str, Recipe]:
+    """The recipe's pair with nothing merged, linearly: on self-attention, on all text weights."""
+    plain = recipe.replaced(
+        method="linear", settings={}, base=None, weights="self_attention", pattern=None,
+        projections=PROJECTIONS, layers={},
+    )  # fmt: skip
+    return {"attention": plain, "text": plain.replaced(weights="text")}
 
 
 def _uniform(recipe: Recipe, coefficient: float, n_layers: int) -> Recipe:

@@ -30,7 +30,7 @@ from merit_interp.merging.merge_plan import (
 )
 from merit_interp.merging.text_side import open_text_side
 from merit_interp.models.checkpoint_files import Checkpoint
-from merit_interp.models.fingerprints import fingerprint
+from merit_interp.models.fingerprints import fingerprint, reference_to
 from merit_interp.models.loading import LoadedModel
 from merit_interp.models.text_tensors import TextTensor
 from merit_interp.recipe import PROJECTIONS, Recipe
@@ -78,7 +78,8 @@ class InMemoryMerge:
         text = open_text_side(backbone, config, vlm.source, role="backbone")
         ancestor = open_text_side(base, config, vlm.source, role="base") if base else None
         self._backbone_fingerprint = fingerprint(backbone)
-        self._base_fingerprint = fingerprint(base) if base else None
+        self.base = None if base is None else reference_to(base)
+        """What a recipe writes down of the base, where there is one."""
         parameters = vlm.text_parameters()
         self._shapes = Shapes(
             vlm={tensor: tuple(parameter.shape) for tensor, parameter in parameters.items()},
@@ -111,7 +112,7 @@ class InMemoryMerge:
             recipe,
             vlm=self.vlm.fingerprint,
             backbone=self._backbone_fingerprint,
-            base=self._base_fingerprint,
+            base=self.base.fingerprint if self.base else None,
         )
         return merge_plan(recipe, self._shapes, self.vlm.family)
 

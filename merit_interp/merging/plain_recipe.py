@@ -13,9 +13,9 @@ from typing import Any
 from merit_interp.errors import RecipeError
 from merit_interp.merging.methods import merge_method
 from merit_interp.models.checkpoint_files import Checkpoint
-from merit_interp.models.fingerprints import fingerprint
+from merit_interp.models.fingerprints import reference_to
 from merit_interp.models.pairing import text_config
-from merit_interp.recipe import ModelReference, Recipe, Setting, made_recipe
+from merit_interp.recipe import Recipe, Setting, made_recipe
 
 
 def plain_recipe(
@@ -61,13 +61,4 @@ def plain_recipe(
         layers=dict.fromkeys(layers, coefficient),
         settings=settings or {},
         **fields,
-    )
-
-
-def reference_to(checkpoint: Checkpoint) -> ModelReference:
-    """What a recipe writes down of a checkpoint; reads all of its files once."""
-    return ModelReference(
-        source=checkpoint.source,
-        revision=checkpoint.revision,
-        fingerprint=fingerprint(checkpoint),
     )

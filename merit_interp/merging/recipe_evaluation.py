@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,18 @@ from typing import Literal
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items
 from merit_interp.benchmarks.splits import split_items
-from merit_interp.merging.baselines import baseline_recipes
+from merit_interp.errors import PairError
+from merit_interp.merging.attention_schedule import schedule_of, visual_attention
+from merit_interp.merging.baselines import (
+    ATTENTION_SCHEDULE,
+    baseline_recipes,
+    check_methods,
+    method_baselines,
+)
+from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.merging.recipe_models import merge_of
 from merit_interp.merging.recipe_scores import MERGED, keep_whole_blocks, score_recipes
+from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.loading import LoadedModel, Placement
 from merit_interp.provenance import provenance, refuse_other
 from merit_interp.recipe import Recipe, Scoring, write_recipe
@@ -61,6 +71,10 @@ class EvaluationSettings:
     scoring: Scoring = Scoring()
     draws: int = 20
     """Sets of random layers."""
+    methods: tuple[str, ...] = ()
+    """Further baselines: `baselines.BASELINE_METHODS`."""
+    base: str | None = None
+    """The common ancestor, for methods that need one, where the recipe names none."""
     seed: int = 0
     batch_size: int = 64
     """Most rows in one forward pass."""
@@ -78,6 +92,7 @@ def evaluate_recipe(
     run: Path,
     *,
     progress: Callable[[str, str], None] | None = None,
+    left_out: Callable[[str], None] | None = None,
 ) -> None:
     """Score VLM, merged model and baselines on every item set; resumes after the last whole block.
 
@@ -87,19 +102,28 @@ def evaluate_recipe(
         settings: Scoring, draws, seed, placement.
         run: The run's directory, opened by the caller.
         progress: Called with item set and model after each block.
+        left_out: Told in a line which baselines the pair does not allow, and why.
 
     Raises:
+        SettingError: There is no such baseline.
+        RecipeError: A method needs a base, or the recipe was made for other weights.
         RunError: The directory holds scores made by other settings.
         VideoError: More items than `max_failed` cannot be decoded.
     """
     # the baselines merge whole layers too, and what holds those holds self-attention
-    merge = merge_of(recipe, settings.placement, weights="text")
+    check_methods(settings.methods, has_base=bool(recipe.base or settings.base))
+    base = Checkpoint.open(settings.base) if settings.base else None
+    merge = merge_of(recipe, settings.placement, weights="text", base=base)
     vlm = merge.vlm
-    recipes = {MERGED: recipe, **baseline_recipes(
-        recipe, n_layers=vlm.n_layers, draws=settings.draws, seed=settings.seed
-    )}  # fmt: skip
     evaluations = {name: _prepared(vlm, chosen, settings) for name, chosen in item_sets.items()}
-    _describe(run, recipe, vlm, item_sets, settings)
+    attention = None
+    if ATTENTION_SCHEDULE in settings.methods:
+        attention = schedule_of(visual_attention(next(iter(evaluations.values()))))
+    recipes, excluded = _recipes(recipe, merge, settings, attention)
+    for line in excluded:
+        if left_out is not None:
+            left_out(line)
+    _describe(run, recipe, merge, item_sets, settings)
     scores = run / "scores.jsonl"
     done = keep_whole_blocks(scores, {name: len(e.items) for name, e in evaluations.items()})
     for name, evaluation in evaluations.items():
@@ -108,6 +132,33 @@ def evaluate_recipe(
             progress=None if progress is None else functools.partial(progress, name),
         )  # fmt: skip
     write_json(run / FINISHED_MARKER, {"scores": len(read_jsonl(scores))})
+
+
+def _recipes(
+    recipe: Recipe,
+    merge: InMemoryMerge,
+    settings: EvaluationSettings,
+    schedule: Mapping[int, float] | None,
+) -> tuple[dict[str, Recipe], list[str]]:
+    """The recipe and its baselines by name, and a line for each reason why some are left out."""
+    n_layers, seed = merge.vlm.n_layers, settings.seed
+    wanted = {
+        **baseline_recipes(recipe, n_layers=n_layers, draws=settings.draws, seed=seed),
+        **method_baselines(
+            recipe, settings.methods, n_layers=n_layers, base=recipe.base or merge.base,
+            schedule=schedule, seed=seed,
+        ),
+    }  # fmt: skip
+    recipes, reasons = {MERGED: recipe}, defaultdict[str, list[str]](list)
+    for name, baseline in wanted.items():
+        try:
+            merge.plan(baseline)
+        except PairError as error:
+            reasons[error.problem].append(name)
+        else:
+            recipes[name] = baseline
+    lines = [f"left out {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return recipes, lines
 
 
 def _prepared(vlm: LoadedModel, chosen: ItemSet, settings: EvaluationSettings) -> Evaluation:
@@ -125,7 +176,7 @@ def _prepared(vlm: LoadedModel, chosen: ItemSet, settings: EvaluationSettings) -
 def _describe(
     run: Path,
     recipe: Recipe,
-    vlm: LoadedModel,
+    merge: InMemoryMerge,
     item_sets: Mapping[str, ItemSet],
     settings: EvaluationSettings,
 ) -> None:
@@ -137,10 +188,12 @@ def _describe(
         "evaluation": {
             key: value
             for key, value in dataclasses.asdict(settings).items()
-            if key not in ("scoring", "placement", "batch_size")
+            if key not in ("scoring", "placement", "batch_size", "base", "methods")
         },
+        # what was not asked for is not described, as in runs from before one could ask
+        **({"methods": list(settings.methods)} if settings.methods else {}),
         "recipe": recipe.merge_hash,
-        "n_layers": vlm.n_layers,
+        "n_layers": merge.vlm.n_layers,
         "item_sets": {
             # the file itself is known by its digest, so that a moved run can be gone on with
             name: {k: v for k, v in dataclasses.asdict(chosen).items() if k != "path"}
@@ -154,7 +207,8 @@ def _describe(
         dtype=settings.placement.dtype,
         device_map=settings.placement.device_map,
         fingerprints={
-            "vlm": recipe.vlm.fingerprint, "backbone": recipe.backbone.fingerprint, **digests
+            "vlm": recipe.vlm.fingerprint, "backbone": recipe.backbone.fingerprint,
+            **({"base": merge.base.fingerprint} if merge.base else {}), **digests,
         },
         settings=described,
     )  # fmt: skip

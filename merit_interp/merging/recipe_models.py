@@ -38,7 +38,7 @@ def merge_of(
         recipe: Names the models.
         placement: Where the VLM goes.
         weights: What recipes may merge; the recipe's own if not given.
-        base: A common ancestor, where the recipe names none.
+        base: The common ancestor, where the recipe names none or it lies elsewhere.
 
     Raises:
         RecipeError: A model's weights are not those that the recipe was made for, or the recipe
@@ -47,7 +47,8 @@ def merge_of(
         CheckpointError: A model cannot be loaded.
     """
     backbone = opened(recipe.backbone)
-    base = opened(recipe.base) if recipe.base else base
+    if base is None and recipe.base is not None:
+        base = opened(recipe.base)
     # files are read before the VLM is loaded, which takes longest
     _require(backbone, recipe.backbone, "backbone")
     if base is not None and recipe.base is not None:

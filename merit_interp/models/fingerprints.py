@@ -18,6 +18,7 @@ from pathlib import Path
 from merit_interp.errors import CheckpointError, ItemError
 from merit_interp.models.checkpoint_files import CONFIG, Checkpoint
 from merit_interp.models.file_digests import file_digest, known_digest
+from merit_interp.recipe import ModelReference
 
 
 def fingerprint(checkpoint: Checkpoint, *, stop: threading.Event | None = None) -> str:
@@ -69,6 +70,15 @@ def fingerprinted_meanwhile(*checkpoints: Checkpoint) -> Iterator[Callable[[Chec
 
 def _fingerprinted(checkpoint: Checkpoint) -> tuple[Path, ...]:
     return (checkpoint.directory / CONFIG, *checkpoint.files)
+
+
+def reference_to(checkpoint: Checkpoint) -> ModelReference:
+    """What a recipe writes down of a checkpoint; reads files as `fingerprint` does."""
+    return ModelReference(
+        source=checkpoint.source,
+        revision=checkpoint.revision,
+        fingerprint=fingerprint(checkpoint),
+    )
 
 
 def items_digest(path: Path) -> str:

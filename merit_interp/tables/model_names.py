@@ -21,6 +21,7 @@ _ORDER = (
     (re.compile(r"merged"), "Merged"),
     (re.compile(r"uniform_attention_(\S+)"), "Uniform attention {}"),
     (re.compile(r"uniform_text_(\S+)"), "Uniform text {}"),
+    (re.compile(r"method_(\S+)"), "Method {}"),
     (re.compile(r"first_k"), "First layers"),
     (re.compile(r"last_k"), "Last layers"),
     (re.compile(r"random_layers"), "Random layers"),
@@ -45,7 +46,7 @@ def is_random_draw(name: str) -> bool:
 
 
 def in_listing_order(names: Iterable[str]) -> list[str]:
-    """Names once each: VLM, merged, uniform, first, last and random layers, others, backbone."""
+    """Names once each, as in `_ORDER`: VLM, merged, baselines, others, backbone."""
     return sorted(dict.fromkeys(names), key=lambda name: (_rank(name), name))
 
 

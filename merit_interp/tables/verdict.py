@@ -123,8 +123,10 @@ def judge(frame: pd.DataFrame, item_set: str, *, identity: bool = False, seed: i
             return Verdict(item_set, f"Not judged: {missing}.", claims)
     rose = _change(REASONING_ROSE, scores.against(VLM, "reasoning"), _is_above_zero)
     kept = _change(PERCEPTION_KEPT, scores.against(VLM, "perception"), _is_kept)
-    beats = tuple(_beats(rival, scores) for rival in RIVALS)
-    headline = _NO_RECIPE if identity else _headline(item_set, rose, kept, beats)
+    rivals = [rival for rival in RIVALS if scores.concern(rival)]
+    beats = [_beats(rival, scores) for rival in rivals]
+    unbeaten = [r.kind for r, claim in zip(rivals, beats, strict=True) if claim.holds is False]
+    headline = _NO_RECIPE if identity else _headline(item_set, rose, kept, unbeaten)
     return Verdict(item_set, headline, (rose, kept, *beats))
 
 
@@ -145,6 +147,8 @@ class Rival:
     """What a headline calls it."""
     prefix: str
     """What the names of its models begin with; the strongest of them counts."""
+    is_asked_for: bool = False
+    """Whether only some evaluations score them; where none was, nothing is said of them."""
 
     @property
     def claim(self) -> str:
@@ -155,9 +159,14 @@ class Rival:
 RIVALS = (
     Rival("uniform merging of self-attention", "uniform merging", "uniform_attention_"),
     Rival("uniform merging of all text weights", "uniform merging", "uniform_text_"),
+    Rival("other merge methods", "other methods", "method_", is_asked_for=True),
     Rival("random layers", "random layers", RANDOM_LAYERS),
 )
-_CLAIMS = (REASONING_ROSE, PERCEPTION_KEPT, *(rival.claim for rival in RIVALS))
+_CLAIMS = (
+    REASONING_ROSE,
+    PERCEPTION_KEPT,
+    *(rival.claim for rival in RIVALS if not rival.is_asked_for),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +181,10 @@ class _Scores:
     @property
     def models(self) -> list[str]:
         return in_listing_order(self.frame["model"])
+
+    def concern(self, rival: Rival) -> bool:
+        """Whether there is something to say of a rival."""
+        return not rival.is_asked_for or any(m.startswith(rival.prefix) for m in self.models)
 
     def against(self, other: str, skill: str) -> PairedDifference:
         """Accuracy of the merged model minus that of another one."""
@@ -230,7 +243,7 @@ def _beats(rival: Rival, scores: _Scores) -> Claim:
     return Claim(rival.claim, interval.is_above(0.0), text, interval, p)
 
 
-def _headline(item_set: str, rose: Claim, kept: Claim, beats: Sequence[Claim]) -> str:
+def _headline(item_set: str, rose: Claim, kept: Claim, unbeaten: Sequence[str]) -> str:
     if rose.interval is None:
         return f"Not judged: {item_set} has no reasoning items."
     gain = f"{points(rose.interval.estimate)} points on {item_set}"
@@ -241,7 +254,6 @@ def _headline(item_set: str, rose: Claim, kept: Claim, beats: Sequence[Claim]) -
         return f"Reasoning rose at the price of perception: {gain}, perception {price}."
     headline = f"Merging raised reasoning: {gain}"
     headline += f", and perception held ({price})." if kept.holds else "."
-    unbeaten = (r.kind for r, claim in zip(RIVALS, beats, strict=True) if claim.holds is False)
     kinds = " and ".join(dict.fromkeys(unbeaten))
     if kinds:
         headline += f" But it is not shown to reason better than {kinds}."
