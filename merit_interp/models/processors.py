@@ -211,7 +211,7 @@ def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
             own = auto.from_pretrained(directory, local_files_only=True)
             own.tokenizer = load_tokenizer(directory)
         config = AutoConfig.from_pretrained(directory, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:  # a tokenizer lacks a named token
         raise CheckpointError(
             f"{directory} has no processor that loads: {error}",
             valid="tokenizer, processor_config.json and video_preprocessor_config.json",

@@ -145,10 +145,11 @@ def test_frames_are_cut_to_their_middle(
 
 
 def edited(family: TinyFamily, to: Path, file: str, **changes: Any) -> Path:
-    """A copy of the VLM with other settings in one of its files."""
+    """A copy of the VLM with other settings in one of its files; None drops one."""
     copy = shutil.copytree(family.pair.vlm, to)
-    content = json.loads((copy / file).read_text())
-    (copy / file).write_text(json.dumps({**content, **changes}))
+    content = {**json.loads((copy / file).read_text()), **changes}
+    content = {name: value for name, value in content.items() if value is not None}
+    (copy / file).write_text(json.dumps(content))
     return copy
 
 
@@ -184,6 +185,16 @@ def test_a_processor_that_does_not_know_its_patches_is_refused(
     family = families["llava_next_video"]
     copy = edited(family, tmp_path / "vlm", "processor_config.json", patch_size=None)
     with pytest.raises(CheckpointError, match=r"processor_config.json has no patch_size"):
+        video_processor_for(copy, family.vlm.family)
+
+
+def test_a_tokenizer_without_the_families_tokens_is_refused(
+    families: dict[str, TinyFamily], tmp_path: Path
+) -> None:
+    """As that of the text model, copied beside the VLM."""
+    family = families["internvl"]
+    copy = edited(family, tmp_path / "vlm", "tokenizer_config.json", end_image_token=None)
+    with pytest.raises(CheckpointError, match=r"no processor that loads: .* end_image_token"):
         video_processor_for(copy, family.vlm.family)
 
 
