@@ -5,7 +5,9 @@
 
 transformers' models take `logits_to_keep`, all but some (VideoLLaMA3 as of 5.23), which take it for
 an argument of their attention and return every position's logits without a word: wrong numbers for
-whoever reads them by place, and gigabytes. This file must not know families or prompts.
+whoever reads them by place, and gigabytes. Those that take it pick the positions where the last
+layer is, with indices that are where the first is, which fails where the two are different GPUs.
+This file must not know families or prompts.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ ARGUMENT = "logits_to_keep"
 
 
 def give_kept_logits(model: nn.Module, lm_head: str) -> None:
-    """Make a model's forward take `logits_to_keep`, where it does not.
+    """Make a model's forward take `logits_to_keep`, where it does not or is on several devices.
 
     Args:
-        model: The model; one whose forward takes the argument is left alone.
+        model: The model; one on one device whose forward takes the argument is left alone.
         lm_head: Path of its output embedding, which then sees those positions only.
     """
-    if ARGUMENT in inspect.signature(model.forward).parameters:
+    devices = getattr(model, "hf_device_map", None) or {}
+    if ARGUMENT in inspect.signature(model.forward).parameters and len({*devices.values()}) < 2:
         return
     asked: list[int | Tensor] = [0]
 
@@ -35,7 +38,10 @@ def give_kept_logits(model: nn.Module, lm_head: str) -> None:
         return args, kwargs
 
     def select(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        kept: Tensor = slice_logits_to_keep(args[0], asked[0])
+        hidden, where = args[0], asked[0]
+        if isinstance(where, Tensor):
+            where = where.to(hidden.device)
+        kept: Tensor = slice_logits_to_keep(hidden, where)
         return (kept, *args[1:])
 
     model.register_forward_pre_hook(note, with_kwargs=True)

@@ -48,3 +48,19 @@ def test_a_forward_that_takes_them_is_left_alone(tmp_path: Path) -> None:
     give_kept_logits(model, "lm_head")
     assert not model._forward_pre_hooks
     assert not model.lm_head._forward_pre_hooks
+
+
+def test_a_model_on_several_devices_picks_positions_where_its_last_layer_is(tmp_path: Path) -> None:
+    """No second device here: the argument does not reach the forward, whose own picking fails."""
+    model = AutoModelForImageTextToText.from_pretrained(tiny_vlm(tmp_path)).eval()
+    kept = torch.tensor([1, 9])
+    with torch.no_grad():
+        expected = model(input_ids=IDS, logits_to_keep=kept).logits
+        model.hf_device_map = {"model.language_model.layers.0": 0, "lm_head": 1}
+        give_kept_logits(model, "lm_head")
+        given: list[object] = []
+        model.model.register_forward_pre_hook(
+            lambda _, __, kwargs: given.append(kwargs.get("logits_to_keep", 0)), with_kwargs=True
+        )
+        assert torch.equal(model(input_ids=IDS, logits_to_keep=kept).logits, expected)
+    assert given == [0]
