@@ -15,7 +15,18 @@ from collections.abc import Iterator, Sequence
 
 import typer
 
-from merit_interp.cli import attribute, demo, evaluate, items, mask, merge, pair, report, search
+from merit_interp.cli import (
+    attribute,
+    demo,
+    evaluate,
+    items,
+    lens,
+    mask,
+    merge,
+    pair,
+    report,
+    search,
+)
 from merit_interp.errors import ItemError, MeritError
 
 USER_ERROR = 2
@@ -36,6 +47,7 @@ app.command()(merge.merge)
 app.command()(evaluate.evaluate)
 app.command()(mask.mask)
 app.command()(attribute.attribute)
+app.command()(lens.lens)
 app.command()(report.report)
 app.add_typer(items.app, name="items")
 

@@ -43,8 +43,12 @@ def blocks_progress() -> Iterator[Callable[[str, str], None]]:
 
 
 @contextlib.contextmanager
-def sweep_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each model that is swept, with the time left."""
+def sweep_progress(doing: str = "masking ") -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each model that is swept, with the time left.
+
+    Args:
+        doing: Stands before what the callback names.
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -58,7 +62,7 @@ def sweep_progress() -> Iterator[Callable[[str, int, int], None]]:
             if model not in tasks:
                 if "" in tasks:
                     bar.remove_task(tasks.pop(""))
-                tasks[model] = bar.add_task(f"masking {model}", total=total)
+                tasks[model] = bar.add_task(f"{doing}{model}", total=total)
             bar.update(tasks[model], completed=count)
 
         yield done

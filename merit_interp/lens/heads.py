@@ -56,7 +56,7 @@ def attention_weights(loaded: LoadedModel, layers: Sequence[int]) -> dict[int, A
     found = {}
     for layer in layers:
         width = loaded.projection(layer, "o").in_features // n_heads
-        slices = {}
+        slices: dict[str, Tensor] = {}
         for name in ("q", "k", "v", "o"):
             attention = loaded.text_layers[layer].get_submodule(loaded.family.self_attention)
             if getattr(attention, loaded.family.projections[name], None) is None:
@@ -125,12 +125,15 @@ def head_outputs(joined: Tensor, weights: AttentionWeights) -> HeadOutputs:
     """
     split = joined.float().reshape(len(joined), weights.n_heads, -1)
     columns = weights.slices["o"].reshape(weights.n_heads, split.shape[-1], -1)
-    return torch.einsum("ihd,hdm->ihm", split, columns)
+    outputs: Tensor = torch.einsum("ihd,hdm->ihm", split, columns)
+    return outputs
 
 
 def output_change(before: HeadOutputs, after: HeadOutputs) -> Float[Tensor, "items heads"]:
     """Length of the difference as a share of the length before."""
-    return (after - before).norm(dim=-1) / before.norm(dim=-1).clamp(min=1e-12)
+    changed, whole = (torch.linalg.vector_norm(part, dim=-1) for part in (after - before, before))
+    share: Tensor = changed / whole.clamp(min=1e-12)
+    return share
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from merit_interp.report import wording
 from merit_interp.report.attribution import attribution_part
 from merit_interp.report.figures import recipe_figure, search_figures, skill_figures
 from merit_interp.report.findings import Findings
+from merit_interp.report.lens import lens_part
 from merit_interp.report.masking import masking_part
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM, model_label
 from merit_interp.tables.skills import ALL
@@ -119,6 +120,14 @@ def attribution_section(findings: Findings) -> Section | None:
     return _section("frames", "Which frames decide", "attribution.html.jinja", part=part)
 
 
+def lens_section(findings: Findings) -> Section | None:
+    """What can be read off layers and heads, and what merging changes of it."""
+    part = lens_part(findings.run.directory)
+    if part is None:
+        return None
+    return _section("lens", "Inside layers and heads", "lens.html.jinja", part=part)
+
+
 def search_section(findings: Findings) -> Section | None:
     """How the search went."""
     figures = search_figures(findings)
@@ -163,6 +172,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     skills_section,
     masking_section,
     attribution_section,
+    lens_section,
     search_section,
     training_section,
     provenance_section,
