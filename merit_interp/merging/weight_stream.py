@@ -22,6 +22,8 @@ from merit_interp.models.checkpoint_files import StoredTensor, read_bytes
 
 BLOCK = 2**23
 """Bytes read at a time."""
+WRITE_BEHIND = 2**26
+"""Bytes after which what was written is sent on to the disk."""
 
 Rewritten = Callable[[int, torch.Tensor], torch.Tensor]
 """(first element, bytes of the source's elements from there on) -> as many bytes to write."""
@@ -84,4 +86,17 @@ def _stream(
             seen(block.numpy().data)
         written = block if change is None else change.rewritten(start, block)
         assert len(written) == len(block), "a rewritten tensor changed its size"
-        writer.write(written.numpy().data)
+        before = writer.tell()
+        after = before + writer.write(written.numpy().data)
+        if after // WRITE_BEHIND > before // WRITE_BEHIND:
+            _write_behind(writer)
+
+
+def _write_behind(writer: BinaryIO) -> None:
+    """Begin to put on disk what was written, and give its memory back once it is there.
+
+    Left alone, the kernel collects gigabytes before it begins, and then the last fsync waits for
+    all of them: this takes half the time of `cp` and a sync, and other files stay in memory.
+    """
+    if hasattr(os, "posix_fadvise"):  # not on macOS
+        os.posix_fadvise(writer.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
