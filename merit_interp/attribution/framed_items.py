@@ -56,12 +56,23 @@ class FramedItem:
 
     @classmethod
     def of(
-        cls, shown: EncodedItem, absent: EncodedItem, in_evidence: tuple[bool, ...]
+        cls,
+        shown: EncodedItem,
+        absent: EncodedItem,
+        in_evidence: tuple[bool, ...],
+        *,
+        drops_zero_frames: bool = False,
     ) -> FramedItem:
         """An item from its encodings on the video and on the baseline.
 
+        Args:
+            shown: On the video.
+            absent: On the baseline.
+            in_evidence: Whether each unit shows evidence.
+            drops_zero_frames: As `Family.drops_zero_frames`.
+
         Raises:
-            SettingError: The baseline is what some families drop as padding.
+            SettingError: The baseline is what the family drops as padding.
             CheckpointError: The two are not the same prompt on pixels of the same shape.
         """
         tokens = shown.frame_tokens
@@ -71,10 +82,10 @@ class FramedItem:
         if tokens is None or not same:
             raise CheckpointError(f"item {shown.item.id}: video and baseline differ in tokens")
         by_unit = pixels_by_unit(baseline, len(tokens.units))
-        if bool((by_unit == 0).all(dim=1).any()):
+        if drops_zero_frames and bool((by_unit == 0).all(dim=1).any()):
             raise SettingError(
                 f"the baseline of item {shown.item.id} has pixels of zero after normalisation, "
-                "which some families drop as padding",
+                "which this family drops as padding",
                 valid="another --baseline",
             )
         return cls(

@@ -101,7 +101,11 @@ def _layer_integrated_gradients(value: AnswerValue, settings: MethodSettings) ->
         internal_batch_size=_copies(value, settings) * batch.n_rows,
         attribute_to_layer_input=True,
     )
-    by_row = sum_over_units(attributions, batch.unit_of_token, n_units=batch.n_units)
+    # some layers take more than the hidden state of each token (Gemma 4's per-layer inputs)
+    entering = attributions if isinstance(attributions, tuple) else (attributions,)
+    by_row = torch.stack(
+        [sum_over_units(part, batch.unit_of_token, n_units=batch.n_units) for part in entering]
+    ).sum(dim=0)
     by_item = by_row.new_zeros(batch.n_items, batch.n_units)
     return UnitScores(by_item.index_add_(0, batch.item_of_row, by_row))
 

@@ -67,7 +67,7 @@ class VideoItems:
         progress: Told how many items are prepared, and of how many.
 
     Raises:
-        SettingError: The baseline is what some families drop as padding.
+        SettingError: The baseline is what the family drops as padding.
         CheckpointError: The checkpoint's processor does not serve.
     """
 
@@ -193,6 +193,7 @@ class VideoItems:
             encoded,
             self._encoded(item, video, dataclasses.replace(seen, inputs=absent)),
             in_evidence if item.evidence else (),
+            drops_zero_frames=self._vlm.family.drops_zero_frames,
         )
 
     def _seen(self, video: Video, frames: Frames) -> SeenVideo:

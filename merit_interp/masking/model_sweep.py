@@ -158,7 +158,9 @@ def _edits(subject: Subject, batch: Batch, replaced: BatchValues, tokens: str) -
                     width=projection.in_features,
                     device=projection.weight.device,
                 )
-            edits[layer] = Edit(where, values(layer, site), columns, tokens == "all")
+            # what a layer lends to later ones stays its own, so it has to be computed
+            spared = tokens == "all" and layer not in loaded.lending_layers
+            edits[layer] = Edit(where, values(layer, site), columns, spared)
         return edits
 
     return edits_of

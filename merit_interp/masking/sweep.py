@@ -51,7 +51,9 @@ def masked_log_probs(
     if not sets:
         return
     stride = _stride(subject, batch, room_bytes)
-    starts = [first // stride * stride for first in first_layers(sets)]
+    # what later layers take from one below them is no part of the state that enters them
+    latest = min(subject.evaluation.model.lending_layers, default=subject.n_layers)
+    starts = [min(first // stride * stride, latest) for first in first_layers(sets)]
     states: dict[int, Tensor] = {}
 
     def run(start: int, edits: Mapping[int, Edit], later: Sequence[int]) -> Tensor:

@@ -131,6 +131,13 @@ class LoadedModel:
         return len(self.text_layers)
 
     @property
+    def lending_layers(self) -> tuple[int, ...]:
+        """Text layers whose keys and values later ones use too: those cannot run without them."""
+        config = self.model.config.get_text_config(decoder=True)
+        modes = getattr(config, "kv_sharing_modes", ())
+        return tuple(layer for layer, mode in enumerate(modes) if mode == "store")
+
+    @property
     def device(self) -> torch.device:
         """Where inputs go: the device of the text embedding."""
         return next(self.model.get_input_embeddings().parameters()).device
@@ -141,12 +148,13 @@ class LoadedModel:
         assert isinstance(module, nn.Linear)  # checked when it was loaded
         return module
 
-    def text_parameters(self) -> dict[TextTensor, nn.Parameter]:
-        """Every parameter of the text layers, by layer and name within the layer."""
+    def text_parameters(self) -> dict[TextTensor, torch.Tensor]:
+        """Every tensor of the text layers that is saved, by layer and name within the layer."""
         return {
             TextTensor(number, name): parameter
             for number, layer in enumerate(self.text_layers)
-            for name, parameter in layer.named_parameters()
+            # with buffers, which are weights too in some families (Gemma 4's `layer_scalar`)
+            for name, parameter in layer.state_dict(keep_vars=True).items()
         }
 
     def reference(self) -> ModelReference:

@@ -127,13 +127,15 @@ def test_pixels_that_do_not_fit_are_made_again(vlm: LoadedModel, item_file: Item
     assert made.framed(2, VIDEO) is not made.framed(2, VIDEO)
 
 
-def test_a_baseline_that_families_drop_as_padding_is_refused(videos: VideoItems) -> None:
+def test_a_baseline_that_a_family_drops_as_padding_is_refused(videos: VideoItems) -> None:
     shown = videos.framed(0, VIDEO)
     pixels = {"pixel_values_videos": shown.shown.reshape(shown.pixel_shape)}
     zero = {"pixel_values_videos": torch.zeros(shown.pixel_shape)}
     encoded = dataclasses.replace(shown.encoded, vision_inputs=pixels)
+    absent = dataclasses.replace(encoded, vision_inputs=zero)
     with pytest.raises(SettingError, match="padding"):
-        FramedItem.of(encoded, dataclasses.replace(encoded, vision_inputs=zero), ())
+        FramedItem.of(encoded, absent, (), drops_zero_frames=True)
+    assert not FramedItem.of(encoded, absent, ()).absent.any()
 
 
 def test_the_default_is_never_what_a_family_drops_as_padding(
@@ -153,6 +155,8 @@ def test_the_default_is_never_what_a_family_drops_as_padding(
         return dataclasses.replace(seen, inputs=lifted)
 
     monkeypatch.setattr(video_items, "see_video", without_normalisation)
+    family = dataclasses.replace(vlm.family, drops_zero_frames=True)
+    vlm = dataclasses.replace(vlm, family=family)
     found = VideoItems(vlm, item_file, item_file.items[:1], "", VideoSettings(SCORING))
     assert found.baseline == "mean"
     asked = VideoSettings(SCORING, baseline="black")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     Gemma3Config,
@@ -26,6 +27,7 @@ from transformers import (
     GemmaTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     SiglipVisionConfig,
     SmolVLMConfig,
@@ -301,6 +303,16 @@ def gemma4_text_config(**changes: Any) -> Gemma4TextConfig:
     return Gemma4TextConfig(**{**settings, **changes})
 
 
+def _scaled(model_class: Any, config: Any, seed: int) -> PreTrainedModel:
+    """A drawn model whose layers' scalars, which are buffers, are drawn too."""
+    model = drawn(model_class, config, seed)
+    generator = torch.Generator().manual_seed(seed)
+    for name, buffer in model.named_buffers():
+        if name.endswith("layer_scalar"):
+            buffer.uniform_(0.7, 1.3, generator=generator)
+    return model
+
+
 def gemma4(directory: Path, *, seed: int, dtype: str, **text_changes: Any) -> TinyPair:
     """Gemma 4 without an audio tower.
 
@@ -340,8 +352,8 @@ def gemma4(directory: Path, *, seed: int, dtype: str, **text_changes: Any) -> Ti
         eoa_token_index=tokenizer.eoa_token_id,
         audio_token_id=tokenizer.audio_token_id,
     )  # fmt: skip
-    save_model(drawn(Gemma4ForConditionalGeneration, config, seed), pair.vlm, dtype)
-    save_model(drawn(Gemma4ForCausalLM, text, seed + 1), pair.backbone, dtype)
+    save_model(_scaled(Gemma4ForConditionalGeneration, config, seed), pair.vlm, dtype)
+    save_model(_scaled(Gemma4ForCausalLM, text, seed + 1), pair.backbone, dtype)
     for side in (pair.vlm, pair.backbone):
         tokenizer.save_pretrained(side)
     frames = {
