@@ -107,13 +107,17 @@ def draw_attention_depth(data: AttentionDepth) -> go.Figure:
     for line in data.lines:
         _draw(figure, line, kinds.index(line.kind) + 1, skills.index(line.skill) + 1)
     _mark(figure, data, count, columns)
-    for row in range(1, count + 1):
-        figure.update_yaxes(title_text="Share (%)", rangemode="tozero", row=row, col=1)
+    for row, kind in enumerate(kinds, start=1):
+        # a fixed range: plotly draws nothing where it finds shared ones itself beside fixed ones
+        tops = [
+            max(p.cost, p.high) for line in data.lines if line.kind == kind for p in line.points
+        ]
+        figure.update_yaxes(range=[0, 1.05 * max(tops) or 1.0], row=row)
+        figure.update_yaxes(title_text="Share (%)", row=row, col=1)
     last = max((line.points[-1].layer for line in data.lines), default=0)
-    figure.update_xaxes(
-        range=[-0.6, last + 0.6], tickmode="linear", tick0=0,
-        dtick=1 if last < MOST_LABELLED_LAYERS else 4, showgrid=False,
-    )  # fmt: skip
+    step = 1 if last < MOST_LABELLED_LAYERS else 4
+    ticks = list(range(0, last + 1, step))
+    figure.update_xaxes(range=[-0.6, last + 0.6], tickvals=ticks, showgrid=False)
     for column in range(1, columns + 1):
         figure.update_xaxes(title_text="Text layer, counted from 0", row=count, col=column)
     return figure.update_layout(margin_t=figure.layout.margin.t + 20)

@@ -19,7 +19,7 @@ from merit_interp.tables.lens_direct import GROUPS
 from merit_interp.tables.lens_layers import CHANGE
 from merit_interp.tables.model_names import MERGED, VLM
 
-ROW_PIXELS = 34
+ROW_PIXELS = 30
 MOST_HEADS = 20
 """Heads that are shown: those that cost most."""
 SERIES = {VLM: "VLM", MERGED: "Merged", CHANGE: "Merged minus VLM"}
@@ -87,7 +87,7 @@ def direct_rows(groups: pd.DataFrame) -> IntervalRows:
             ["part", "skill", "model", "nats", "low", "high"]
         ].itertuples(index=False)
     )
-    title = "What speaks for the right option at the output (nats of margin)"
+    title = "Direct parts of the right option's margin at the output (nats)"
     labels = tuple(GROUP_LABELS[part] for part in GROUPS)
     return IntervalRows(title, "Direct part of the margin (nats)", labels, values)
 

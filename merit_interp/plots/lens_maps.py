@@ -26,6 +26,7 @@ ROW_PIXELS = 26
 MOST_NUMBERED = 24
 """With more heads in a layer the numbers would touch."""
 MLP_COLUMN = "MLP"
+CROSS = "×: interval holds zero"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def attention_maps(attention: pd.DataFrame) -> HeadMaps:
     ]
     rows = rows.assign(value=100 * rows["share"], column=rows["head"].astype(str))
     return HeadMaps(
-        "Change of each head's attention from the answer's position to the video (points)",
+        f"Change of attention from the answer's position to the video (points; {CROSS})",
         "points",
         _by_skill(rows),
     )
@@ -111,7 +112,7 @@ def cost_maps(heads: pd.DataFrame, *, model: str) -> HeadMaps:
         column=rows["head"].astype(str),
     )  # fmt: skip
     label = {"vlm": "VLM", "merged": "merged model"}[model]
-    title = f"Cost of masking each head alone in the {label} (nats of margin)"
+    title = f"Cost of masking each head alone in the {label} (nats of margin; {CROSS})"
     return HeadMaps(title, "nats", _by_skill(rows))
 
 
@@ -124,7 +125,7 @@ def direct_maps(direct: pd.DataFrame) -> HeadMaps:
     rows = direct[(direct["model"] == CHANGE) & direct["part"].isin(["head", "mlp"])]
     column = rows["head"].where(rows["head"] != NONE).astype("Int64").astype(str)
     rows = rows.assign(value=rows["nats"], column=column.where(rows["part"] == "head", MLP_COLUMN))
-    title = "What merging changes of each part's direct word for the right option (nats)"
+    title = f"Change of each head's and MLP's direct part of the margin (nats; {CROSS})"
     return HeadMaps(title, "nats", _by_skill(rows), digits=2)
 
 
@@ -234,12 +235,21 @@ def _draw_panel(
 def _texts(
     panel: HeadMap, row: int, most: float, digits: int, numbered: bool
 ) -> Sequence[tuple[str, bool]]:
-    """What stands in each field of a row, and whether the field is dark."""
+    """What stands in each field of a row, and whether the field is dark.
+
+    Without room for numbers, a minus tells what is below zero in grey print.
+    """
     found = []
     for value, shown in zip(panel.values[row], panel.shown[row], strict=True):
-        text = "" if shown else "×"
-        if numbered and not math.isnan(value):
+        if math.isnan(value):
+            found.append(("", False))
+            continue
+        sign = "−" if value < -0.08 * most else ""
+        text = sign if shown else "×"
+        if numbered:
             number = f"{value:+.{digits}f}" if panel.signed else f"{value:.{digits}f}"
+            if not float(number):
+                number = number.lstrip("+-")
             text = f"{number.replace('-', '−')}{'' if shown else ' ×'}"
-        found.append((text, not math.isnan(value) and abs(value) > READABLE * most))
+        found.append((text, abs(value) > READABLE * most))
     return found
