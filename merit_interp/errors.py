@@ -32,6 +32,10 @@ class SettingError(MeritError):
     """An option or argument has a value that it cannot have."""
 
 
+class NotANumberError(SettingError):
+    """A model gives NaN where a score is needed."""
+
+
 class RecipeError(MeritError):
     """A recipe is malformed, or does not fit the models that it names."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from merit_interp.cli.merge_options import BaseOption, MethodOption, SetOption, settings_of
 from merit_interp.cli.options import (
     BatchOption,
     DeviceMapOption,
@@ -51,6 +52,9 @@ def search(
         ),
     ] = None,
     projections: Annotated[str, typer.Option(help="Projections to merge.")] = "q,k,v,o",
+    method: MethodOption = None,
+    base: BaseOption = None,
+    method_settings: SetOption = None,
     per_projection: Annotated[
         bool, typer.Option("--per-projection", help="A coefficient for each projection of a layer.")
     ] = False,
@@ -91,6 +95,7 @@ def search(
     settings = SearchSettings(
         sampler=sampler, budget=budget, penalty=penalty, levels=_numbers(levels),
         projections=_projections(projections), per_projection=per_projection,
+        method=method or "linear", method_settings=settings_of(method_settings or ()),
         objective=objective, seed=seed, top=top, validation_share=validation_share,
         parsimony=parsimony,
     )  # fmt: skip
@@ -99,7 +104,7 @@ def search(
     scoring = Scoring.model_validate({"answers": answers, "max_frames": max_frames})
     inputs = SearchInputs(
         vlm, backbone, items, scoring, Placement(device, dtype, device_map, trust_remote_code),
-        batch_size=batch_size, max_failed=max_failed,
+        batch_size=batch_size, max_failed=max_failed, base=base,
     )  # fmt: skip
     with keeps_results(out), search_progress() as watch:
         result = find_recipe(settings, inputs, out, resume=resume, overwrite=overwrite, watch=watch)

@@ -18,7 +18,7 @@ import torch
 
 from merit_interp.errors import PairError, RecipeError
 from merit_interp.merging.merge_context import MergeContext
-from merit_interp.merging.methods import MergeMethod, merge_method
+from merit_interp.merging.methods import MergeMethod, check_base, merge_method
 from merit_interp.models.families import Family
 from merit_interp.models.text_tensors import TextTensor
 from merit_interp.recipe import PROJECTIONS, Recipe, Setting
@@ -94,13 +94,7 @@ def method_of(recipe: Recipe) -> MergeMethod:
     """
     method = merge_method(recipe.method)
     method.whole_settings(recipe.settings)
-    if method.needs_base and recipe.base is None:
-        method.refuse_without_base()
-    if recipe.base is not None and not method.needs_base:
-        raise RecipeError(
-            f"method {method.name} takes no base, and the recipe names {recipe.base.source}",
-            valid="no base",
-        )
+    check_base(method, recipe.base.source if recipe.base else None)
     for coefficient in recipe.layers.values():
         each = coefficient.values() if isinstance(coefficient, Mapping) else (coefficient,)
         for share in each:

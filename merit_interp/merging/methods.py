@@ -166,3 +166,19 @@ def merge_method(name: str) -> MergeMethod:
     if name not in METHODS:
         raise RecipeError(f"no merge method {name!r}", valid=", ".join(sorted(METHODS)))
     return METHODS[name]
+
+
+def check_base(method: MergeMethod, base: str | None) -> None:
+    """Refuse a method that is not given what it needs, or a base that nothing is done with.
+
+    Args:
+        method: The method.
+        base: The common ancestor's source; None where there is none.
+
+    Raises:
+        RecipeError: The method needs a base and has none, or takes none and has one.
+    """
+    if method.needs_base and base is None:
+        method.refuse_without_base()
+    if base is not None and not method.needs_base:
+        raise RecipeError(f"method {method.name} takes no base, and is given {base}", valid="none")

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.videos import Video, decode_video
-from merit_interp.errors import ItemError, SettingError, VideoError
+from merit_interp.errors import ItemError, NotANumberError, VideoError
 from merit_interp.models.loading import LoadedModel
 from merit_interp.models.processors import VideoProcessor, video_processor_for
 from merit_interp.recipe import Scoring
@@ -104,7 +104,7 @@ class Evaluation:
 
     @property
     def processor_route(self) -> str:
-        """Which code made the pixels, for the run's provenance: `torchvision`, `pil` or none."""
+        """Which code made the pixels, for the run's provenance: `torchvision`, `torch` or none."""
         return self._processor.route if self._processor else ""
 
     def _prepare(self, progress: Progress | None) -> None:
@@ -262,7 +262,7 @@ class Evaluation:
             (index of the item, log-probability of each option in nats), in the batch's order.
 
         Raises:
-            SettingError: The model gave NaN.
+            NotANumberError: The model gave NaN.
         """
         batch = self.batches[number]
         with torch.no_grad():
@@ -274,7 +274,7 @@ class Evaluation:
         ]
         for index, values in scores:
             if any(map(math.isnan, values)):
-                raise SettingError(
+                raise NotANumberError(
                     f"the model gives NaN for item {self.items[index].id} as "
                     f"{self.model.placement.dtype}",
                     valid="--dtype float32 or bfloat16",

@@ -8,8 +8,13 @@ Kept by the batch, so that a kill costs one batch at most. This file must not kn
 
 from __future__ import annotations
 
+import math
+
+from merit_interp.benchmarks.items import Item
+from merit_interp.errors import NotANumberError
 from merit_interp.recipe import Recipe
 from merit_interp.records import ItemScore
+from merit_interp.scoring.evaluation import Evaluation
 from merit_interp.search.ledger import Ledger
 from merit_interp.search.settings import Split
 from merit_interp.search.subject import Subject
@@ -28,18 +33,43 @@ class LedgerScores:
         """Batches that the model was run on, rather than the ledger asked."""
 
     def of(self, recipe: Recipe, split: Split) -> list[ItemScore]:
-        """Every item's score under a recipe, in the split's order."""
+        """Every item's score under a recipe, in the split's order.
+
+        A merge that gives NaN anywhere has NaN everywhere, which no objective rates below: the
+        ledger says where, and its further batches are not run.
+
+        Raises:
+            NotANumberError: The unmerged VLM gives NaN.
+        """
         name = VLM if recipe.is_identity else recipe.merge_hash
         evaluation = self._subject.parts[split]
         index_of = {item.id: index for index, item in enumerate(evaluation.items)}
         log_probs: dict[int, tuple[float, ...]] = {}
         for batch in range(len(evaluation.batches)):
             if not self._ledger.holds(name, split, batch):
-                self._subject.merge.apply(recipe)
-                scored = evaluation.score_batch(batch)
-                by_id = {evaluation.items[index].id: values for index, values in scored}
-                self._ledger.record(name, split, batch, by_id)
+                self._ledger.record(name, split, batch, self._scored(recipe, evaluation, batch))
                 self.n_by_model += 1
             held = self._ledger.log_probs(name, split, batch)
             log_probs |= {index_of[item]: values for item, values in held.items()}
+            if any(math.isnan(value) for values in held.values() for value in values):
+                log_probs = {i: _nan(evaluation.items[i]) for i in evaluation.encoded}
+                break
         return evaluation.item_scores(log_probs, name, recipe.merge_hash, split)
+
+    def _scored(
+        self, recipe: Recipe, evaluation: Evaluation, batch: int
+    ) -> dict[str, tuple[float, ...]]:
+        """Log-probabilities of a batch's items by their id; NaN where the merge gives NaN."""
+        self._subject.merge.apply(recipe)
+        try:
+            scored = evaluation.score_batch(batch)
+        except NotANumberError:
+            if recipe.is_identity:
+                raise
+            items = [evaluation.items[index] for index in evaluation.batches[batch].items]
+            return {item.id: _nan(item) for item in items}
+        return {evaluation.items[index].id: values for index, values in scored}
+
+
+def _nan(item: Item) -> tuple[float, ...]:
+    return (math.nan,) * len(item.options)

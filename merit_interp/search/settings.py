@@ -8,12 +8,14 @@ Equal settings on equal models and items give the same recipe. This file must no
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from merit_interp.errors import SettingError
+from merit_interp.merging.methods import merge_method
 from merit_interp.provenance import versions
-from merit_interp.recipe import PROJECTIONS
+from merit_interp.recipe import PROJECTIONS, Setting
 from merit_interp.search.objective import MARGIN_CLIP_NATS, Objective
 from merit_interp.search.samplers import ON_LEVELS, SAMPLERS
 from merit_interp.search.spaces import Space, check_levels, check_projections
@@ -50,6 +52,10 @@ class SearchSettings:
     """Which self-attention projections are merged, in the order q, k, v, o."""
     per_projection: bool = False
     """Whether each projection of a layer has a coefficient of its own."""
+    method: str = "linear"
+    """Name of the merge method."""
+    method_settings: Mapping[str, Setting] = field(default_factory=dict)
+    """Its settings; those left out have its defaults."""
     objective: str = "margin"
     """Unit of the objective: `margin` or `accuracy`."""
     margin_clip_nats: float = MARGIN_CLIP_NATS
@@ -67,10 +73,16 @@ class SearchSettings:
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise SettingError(f"sampler {self.sampler!r} is unknown", valid=", ".join(SAMPLERS))
+        method = merge_method(self.method)
+        method.whole_settings(self.method_settings)
+        if self.levels is None and method.ends_only:
+            object.__setattr__(self, "levels", (0.0, 1.0))
         if self.levels is None and self.sampler in ON_LEVELS:
             object.__setattr__(self, "levels", DEFAULT_LEVELS)
         if self.levels is not None:
             check_levels(self.levels)
+            for level in self.levels:
+                method.require_coefficient(level)
         check_projections(self.projections)
         for name in ("budget", "top"):
             if getattr(self, name) < 1:
@@ -96,8 +108,14 @@ class SearchSettings:
         return Space(n_layers, self.projections, self.levels, self.per_projection)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON values."""
+        """The settings as JSON values; a method is in it only if it is not the default.
+
+        So searches from before there were others still are what they were.
+        """
         values = dataclasses.asdict(self)
+        for name, default in (("method", "linear"), ("method_settings", {})):
+            if values[name] == default:
+                del values[name]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 

@@ -20,11 +20,12 @@ from merit_interp.benchmarks.items import Item, ItemFile, read_items
 from merit_interp.benchmarks.splits import split_items
 from merit_interp.errors import ItemError
 from merit_interp.merging.in_memory import InMemoryMerge
+from merit_interp.merging.methods import check_base, merge_method
 from merit_interp.models.checkpoint_files import Checkpoint
-from merit_interp.models.fingerprints import fingerprint, items_digest
+from merit_interp.models.fingerprints import fingerprint, items_digest, reference_to
 from merit_interp.models.loading import Placement, load_vlm
 from merit_interp.models.pairing import check_pair
-from merit_interp.recipe import ItemsReference, ModelReference, Recipe, Scoring
+from merit_interp.recipe import ItemsReference, Recipe, Scoring
 from merit_interp.scoring.evaluation import Evaluation
 from merit_interp.search.objective import SKILLS
 from merit_interp.search.settings import SPLITS, SearchSettings, Split
@@ -46,6 +47,8 @@ class SearchInputs:
     """Most rows in one forward pass."""
     max_failed: float = 0.0
     """Share of items that may fail to decode before the search is refused."""
+    base: str | None = None
+    """The common ancestor, for a method that needs one: checkpoint directory or hub id."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +65,7 @@ class Subject:
 
     @property
     def processor_route(self) -> str:
-        """Which code made the pixels: `torchvision` or `pil`."""
+        """Which code made the pixels: `torchvision` or `torch`."""
         return self.parts["search"].processor_route
 
     @property
@@ -73,6 +76,7 @@ class Subject:
         return {
             "vlm": recipe.vlm.fingerprint,
             "backbone": recipe.backbone.fingerprint,
+            **({"base": recipe.base.fingerprint} if recipe.base else {}),
             "items": recipe.items.sha256,
         }
 
@@ -82,6 +86,7 @@ def fingerprints_of(inputs: SearchInputs) -> dict[str, str]:
     return {
         "vlm": fingerprint(Checkpoint.open(inputs.vlm)),
         "backbone": fingerprint(Checkpoint.open(inputs.backbone)),
+        **({"base": fingerprint(Checkpoint.open(inputs.base))} if inputs.base else {}),
         "items": items_digest(inputs.items),
     }
 
@@ -115,21 +120,25 @@ def load_subject(
     Raises:
         ItemError: The items are faulty, or a split lacks a skill that the objective needs.
         CheckpointError: A model cannot be loaded.
-        PairError: The two models do not pair.
+        PairError: The models do not pair.
+        RecipeError: The method needs a base and none is given, or the other way round.
         VideoError: More items than `max_failed` cannot be decoded.
     """
+    check_base(merge_method(settings.method), inputs.base)
     file = read_items(inputs.items)
     items = {split: _items_of(file, split, settings) for split in SPLITS}
     backbone = Checkpoint.open(inputs.backbone)
     # from headers alone, since loading takes minutes
     check_pair(Checkpoint.open(inputs.vlm), backbone)
     vlm = load_vlm(inputs.vlm, placement=inputs.placement)
-    merge = InMemoryMerge(vlm, backbone, projections=settings.projections)
+    base = Checkpoint.open(inputs.base) if inputs.base else None
+    merge = InMemoryMerge(vlm, backbone, projections=settings.projections, base=base)
     identity = Recipe(
         vlm=vlm.reference(),
-        backbone=ModelReference(
-            source=backbone.source, revision=backbone.revision, fingerprint=fingerprint(backbone)
-        ),
+        backbone=reference_to(backbone),
+        base=merge.base,
+        method=settings.method,
+        settings=settings.method_settings,
         projections=settings.projections,
         items=ItemsReference(
             source=str(inputs.items),

@@ -126,7 +126,7 @@ def test_a_plan_says_what_is_done_with_each_tensor() -> None:
     [
         ({"method": "mean"}, "no merge method 'mean'; valid: "),
         ({"settings": {"density": 0.5}}, "method linear has no setting 'density'"),
-        ({"base": IDENTITY.backbone}, "method linear takes no base, and the recipe names b"),
+        ({"base": IDENTITY.backbone}, "method linear takes no base, and is given b"),
     ],
 )
 def test_a_method_is_given_what_it_takes(fields: dict[str, object], message: str) -> None:
