@@ -18,6 +18,13 @@ from merit_interp.recipe import Recipe
 MOST_LABELLED_LAYERS = 16
 """With more layers the numbers on the bars would touch on a phone."""
 
+WHAT_IS_MERGED = {
+    "self_attention": "self-attention",
+    "text": "all weights",
+    "pattern": "weights that a pattern names",
+}
+"""`Recipe.weights` in a title."""
+
 
 @dataclass(frozen=True)
 class RecipeStrip:
@@ -27,7 +34,7 @@ class RecipeStrip:
     coefficients: tuple[tuple[float, ...], ...]
     """(projections, layers) share of the backbone in [0, 1]; 0 where a layer stays the VLM's."""
     weights: str
-    """What is merged of a layer: `self_attention`, or `text` for all of its weights."""
+    """What is merged of a layer: a name in `WHAT_IS_MERGED`."""
     is_whole: bool = True
     """Whether these are all layers of the model; else those up to the last merged one."""
 
@@ -85,7 +92,7 @@ def recipe_strip(recipe: Recipe, *, n_layers: int | None) -> RecipeStrip:
 def draw_recipe_strip(strip: RecipeStrip) -> go.Figure:
     """Layer against coefficient."""
     layers = list(range(strip.n_layers))
-    what = "all weights" if strip.weights == "text" else "self-attention"
+    what = WHAT_IS_MERGED[strip.weights]
     title = f"Recipe: share of the backbone's {what} in each layer"
     if strip.is_one_share_per_layer:
         figure = styled(_bars(strip, layers), title=title, height=280)
