@@ -160,7 +160,7 @@ def made_up_provenance() -> Provenance:
         fingerprints={"vlm": "sha256:" + "a1" * 32, "backbone": "sha256:" + "b2" * 32,
                       "items": "sha256:" + "c3" * 32},
         settings={"sampler": "cmaes", "budget": 200, "penalty": 1.0, "objective": "margin"},
-        started_utc="2026-11-22T06:30:00+00:00", processor="pil",
+        started_utc="2026-11-22T06:30:00+00:00", processor="torch",
     )  # fmt: skip
 
 

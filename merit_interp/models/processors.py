@@ -10,9 +10,9 @@ times), and words are tokenized with what stands beside them. So a prompt is mad
 tokenized, with one visual token for each run of them, and the runs are drawn out after that.
 
 transformers' video processors need torchvision. Where it imports, the family's own is used;
-elsewhere the same class gets a video processor on Pillow, for the families in
-`PIL_VIDEO_PROCESSORS`: token ids are equal, pixels are within 1/255. `route` says which, for the
-run's provenance. What is particular to one family is here and in the family table only. This file
+elsewhere the same class gets a video processor on torch alone, for the families in
+`TORCH_VIDEO_PROCESSORS`: token ids and pixels are equal. `route` says which, for the run's
+provenance. What is particular to one family is here and in the family table only. This file
 must not know items or how frames were chosen: it samples nothing.
 """
 
@@ -36,14 +36,14 @@ from transformers.video_utils import VideoMetadata
 from merit_interp.errors import CheckpointError
 from merit_interp.models.families import Family
 from merit_interp.models.frame_lists import Gemma3Frames
-from merit_interp.models.pil_images import Gemma4Videos, SmolVlmVideos
-from merit_interp.models.pil_llava import CroppedVideos, VideoLlama3Videos
-from merit_interp.models.pil_qwen import Glm4vVideos, Qwen2Videos, Qwen3Videos
-from merit_interp.models.pil_videos import PilVideoProcessor
 from merit_interp.models.tokenizers import adds_special_tokens, load_tokenizer, token_ids
+from merit_interp.models.torch_images import Gemma4Videos, SmolVlmVideos
+from merit_interp.models.torch_llava import CroppedVideos, VideoLlama3Videos
+from merit_interp.models.torch_qwen import Glm4vVideos, Qwen2Videos, Qwen3Videos
+from merit_interp.models.torch_videos import TorchVideoProcessor
 from merit_interp.tensor_shapes import Frames
 
-Route = Literal["torchvision", "pil"]
+Route = Literal["torchvision", "torch"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class VideoProcessor:
 
     processor: ProcessorMixin
     route: Route
-    """Which code makes the pixels: `torchvision` (the family's own) or `pil`."""
+    """Which code makes the pixels: `torchvision` (the family's own) or `torch`."""
     visual_token: str
     """Text of the token that the forward puts a vector of the video in place of."""
 
@@ -202,10 +202,10 @@ def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
     Raises:
         CheckpointError: Processor files are missing or torn, or torchvision is needed.
     """
-    route: Route = "torchvision" if import_utils.is_torchvision_available() else "pil"
+    route: Route = "torchvision" if import_utils.is_torchvision_available() else "torch"
     try:
-        if route == "pil" and family.model_type not in FRAME_LISTS:
-            own = _pil_processor(directory, family)
+        if route == "torch" and family.model_type not in FRAME_LISTS:
+            own = _torch_processor(directory, family)
         else:
             auto: Any = FRAME_LISTS.get(family.model_type, transformers.AutoProcessor)
             own = auto.from_pretrained(directory, local_files_only=True)
@@ -244,36 +244,36 @@ def _check_processor(found: VideoProcessor, directory: Path, family: Family) -> 
             raise CheckpointError(f"{directory}: processor_config.json has no {attribute}")
 
 
-def _pil_processor(directory: Path, family: Family) -> ProcessorMixin:
-    """The family's processor class with a video processor on Pillow; no image processor."""
-    pil_video = PIL_VIDEO_PROCESSORS.get(family.model_type)
-    if pil_video is None:
+def _torch_processor(directory: Path, family: Family) -> ProcessorMixin:
+    """The family's processor class with a video processor on torch alone; no image processor."""
+    video_class = TORCH_VIDEO_PROCESSORS.get(family.model_type)
+    if video_class is None:
         raise CheckpointError(
             f"videos of {family.model_type} need torchvision, which is not installed",
-            valid=f"pip install torchvision, or {', '.join(PIL_VIDEO_PROCESSORS)}",
+            valid=f"pip install torchvision, or {', '.join(TORCH_VIDEO_PROCESSORS)}",
         )
     class_names: Any = processing_auto
     own: Any = getattr(transformers, class_names.PROCESSOR_MAPPING_NAMES[family.model_type])
     # transformers asks for its own torchvision classes here, and for nothing else
     unchecked = {"check_argument_for_proper_class": lambda self, name, argument: type(argument)}
-    pil_class: Any = type(f"Pil{own.__name__}", (own,), unchecked)
+    own_class: Any = type(f"Torch{own.__name__}", (own,), unchecked)
     parts = {
         "tokenizer": load_tokenizer(directory),
-        "video_processor": pil_video.of_directory(directory),
+        "video_processor": video_class.of_directory(directory),
     }
     settings, options = own.get_processor_dict(directory, local_files_only=True)
     arguments = [parts.get(name) for name in own.get_attributes()]
-    processor: ProcessorMixin = pil_class.from_args_and_dict(arguments, settings, **options)
+    processor: ProcessorMixin = own_class.from_args_and_dict(arguments, settings, **options)
     return processor
 
 
-PIL_VIDEO_PROCESSORS: Mapping[str, type[PilVideoProcessor]] = MappingProxyType(
+TORCH_VIDEO_PROCESSORS: Mapping[str, type[TorchVideoProcessor]] = MappingProxyType(
     {
         "gemma4": Gemma4Videos,
         "glm4v": Glm4vVideos,
-        "internvl": PilVideoProcessor,
+        "internvl": TorchVideoProcessor,
         "llava_next_video": CroppedVideos,
-        "llava_onevision": PilVideoProcessor,
+        "llava_onevision": TorchVideoProcessor,
         "qwen2_5_vl": Qwen2Videos,
         "qwen2_vl": Qwen2Videos,
         "qwen3_vl": Qwen3Videos,

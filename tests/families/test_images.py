@@ -25,9 +25,9 @@ from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import fingerprint
 from merit_interp.models.loading import LoadedModel, load_vlm
 from merit_interp.models.pairing import pair
-from merit_interp.models.pil_images import number_in_words
 from merit_interp.models.processors import Clip, VideoProcessor, video_processor_for
 from merit_interp.models.tokenizers import token_ids
+from merit_interp.models.torch_images import number_in_words
 from merit_interp.recipe import ModelReference, Recipe
 from merit_interp.records import MaskedSet
 from merit_interp.scoring.evaluation import Evaluation

@@ -35,7 +35,7 @@ def clip_of(n_frames: int) -> Clip:
 
 
 def test_a_prompt_is_the_families_own_template(processor: VideoProcessor) -> None:
-    assert processor.route in ("torchvision", "pil")
+    assert processor.route in ("torchvision", "torch")
     assert processor.template("What?") == (
         "<|im_start|>user\n<video>\nWhat?<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -128,7 +128,7 @@ def test_an_incomplete_processor_is_one_clear_error(directory: Path, tmp_path: P
 def test_what_pillow_does_not_do_here_is_refused(
     directory: Path, tmp_path: Path, processor: VideoProcessor, changes: dict[str, Any], says: str
 ) -> None:
-    if processor.route != "pil":
+    if processor.route != "torch":
         pytest.skip("torchvision is here, so its own processor does all that it is asked")
     copy = changed(directory, tmp_path / "vlm", "video_preprocessor_config.json", **changes)
     with pytest.raises(CheckpointError, match=says):
@@ -152,7 +152,7 @@ def test_a_checkpoint_without_processor_files_is_one_clear_error(
 def test_a_family_that_needs_torchvision_says_so(
     directory: Path, processor: VideoProcessor
 ) -> None:
-    if processor.route != "pil":
+    if processor.route != "torch":
         pytest.skip("torchvision is here")
     with pytest.raises(CheckpointError, match="need torchvision"):
         video_processor_for(directory, BACKBONE_FAMILIES["qwen2"])

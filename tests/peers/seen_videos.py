@@ -79,18 +79,18 @@ def plain(value: Any) -> Any:
 
 
 def differing_defaults() -> dict[str, str]:
-    """Class attributes of the Pillow classes that are not those of the family's own class."""
+    """Class attributes on torch alone that are not those of the family's own class."""
     import transformers
     from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING_NAMES
 
-    from merit_interp.models.processors import PIL_VIDEO_PROCESSORS
+    from merit_interp.models.processors import TORCH_VIDEO_PROCESSORS
 
     found = {}
-    for family, pil in PIL_VIDEO_PROCESSORS.items():
+    for family, videos in TORCH_VIDEO_PROCESSORS.items():
         own = getattr(transformers, VIDEO_PROCESSOR_MAPPING_NAMES[family]["torchvision"])
         for name in SETTINGS:
-            if hasattr(pil, name) and hasattr(own, name):
-                ours, theirs = (plain(getattr(side, name)) for side in (pil, own))
+            if hasattr(videos, name) and hasattr(own, name):
+                ours, theirs = (plain(getattr(side, name)) for side in (videos, own))
                 if ours != theirs:
                     found[f"{family}.{name}"] = f"{ours}, not {theirs}"
     return found

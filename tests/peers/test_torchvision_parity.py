@@ -1,4 +1,4 @@
-"""Videos with and without torchvision: equal prompts, pixels within one level of 255.
+"""Videos with and without torchvision: equal prompts, equal pixels.
 
 pip install --no-deps --target /tmp/tv torchvision==0.28.0
 MERIT_INTERP_TORCHVISION=/tmp/tv pytest tests/peers/test_torchvision_parity.py
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from merit_interp.models.processors import FRAME_LISTS
 from tests.peers.seen_videos import CLIPS, seen
 from tests.tiny_families import FAMILIES, tiny_family_pair
 
@@ -55,14 +56,14 @@ def torchvision(tmp_path_factory: pytest.TempPathFactory) -> _Side:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_prompts_are_equal_and_pixels_within_a_level(torchvision: _Side, name: str) -> None:
+def test_prompts_and_pixels_are_equal(torchvision: _Side, name: str) -> None:
     here = seen(torchvision.checkpoints[name])
     there = {
         key.removeprefix(f"{name} "): value
         for key, value in torchvision.arrays.items()
         if key.startswith(f"{name} ")
     }
-    assert (str(here.pop("route")), str(there.pop("route"))) == ("pil", "torchvision")
+    assert (str(here.pop("route")), str(there.pop("route"))) == ("torch", "torchvision")
     # an array of the videos' values in units of a normalised level
     level = 1 / 255 / here.pop("std").min()
     assert 1 / 255 / there.pop("std").min() == pytest.approx(level)
@@ -73,10 +74,10 @@ def test_prompts_are_equal_and_pixels_within_a_level(torchvision: _Side, name: s
         if "pixel" not in key.split()[1] or array.dtype.kind in "bi":
             np.testing.assert_array_equal(array, there[key], err_msg=key)
             continue
-        difference = np.abs(array - there[key])
-        print(f"{name} {key}: at most {difference.max() / level:.2f} levels of 255, "
-              f"mean {difference.mean() / level:.4f}")  # fmt: skip
-        assert difference.max() <= 1.01 * level, key
+        difference = np.abs(array - there[key]).max() / level
+        print(f"{name} {key}: at most {difference:.2g} levels of 255")
+        # transformers' own image processors resize with Pillow where torchvision is missing
+        assert difference <= (1.01 if name in FRAME_LISTS else 0.0), key
 
 
 def test_what_files_leave_out_is_as_in_the_families_own_classes(torchvision: _Side) -> None:

@@ -26,11 +26,11 @@ from transformers.utils.constants import (
     OPENAI_CLIP_STD,
 )
 
-from merit_interp.models.pil_videos import PilVideoProcessor
+from merit_interp.models.torch_videos import TorchVideoProcessor
 from merit_interp.tensor_shapes import Pixels
 
 
-class PackedVideos(PilVideoProcessor):
+class PackedVideos(TorchVideoProcessor):
     """Frames cut into patches, patches of neighbouring frames joined, all in one flat table."""
 
     size_keys: ClassVar[frozenset[str]] = frozenset({"shortest_edge", "longest_edge"})

@@ -26,15 +26,15 @@ from transformers.utils.constants import (
 )
 
 from merit_interp.errors import CheckpointError
-from merit_interp.models.pil_qwen import Qwen2Videos
-from merit_interp.models.pil_videos import PilVideoProcessor
+from merit_interp.models.torch_qwen import Qwen2Videos
+from merit_interp.models.torch_videos import TorchVideoProcessor
 from merit_interp.tensor_shapes import Frames, Pixels, ResizedFrames
 
 LEAST_CHANGE = 0.1
 """Mean change of a token's normalised pixels since the frame before, times 255, that keeps it."""
 
 
-class CroppedVideos(PilVideoProcessor):
+class CroppedVideos(TorchVideoProcessor):
     """Frames resized to a shortest edge, then cut to their middle."""
 
     size_keys: ClassVar[frozenset[str]] = frozenset({"shortest_edge"})

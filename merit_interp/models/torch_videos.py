@@ -1,24 +1,25 @@
-"""Videos as pixels without torchvision: what transformers' video processors do, on Pillow.
+"""Videos as pixels without torchvision: what transformers' video processors do, on torch alone.
 
-    pil_video = PilVideoProcessor.of_directory(vlm.directory)
-    features = pil_video(videos=[frames])          # "pixel_values_videos": (1, frames, 3, h, w)
+    videos = TorchVideoProcessor.of_directory(vlm.directory)
+    features = videos(videos=[frames])          # "pixel_values_videos": (1, frames, 3, h, w)
 
 Each family's own class needs torchvision; a class here stands in for it with the same settings, the
-same defaults and the same outputs: pixels are within 1/255 of its own. A family that resizes or
-packs otherwise is a subclass in a file of its own (`pil_qwen`). This file must not know models,
-prompts or how frames were chosen: nothing is sampled.
+same defaults and the same outputs, bit for bit (`tests/peers/test_torchvision_parity.py`). A family
+that resizes or packs otherwise is a subclass in a file of its own (`torch_qwen`). This file must
+not know models, prompts or how frames were chosen: nothing is sampled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from PIL import Image
+from PIL.Image import Resampling
 from torch import Tensor
+from torch.nn.functional import interpolate
 from transformers import BatchFeature
 from transformers.video_processing_utils import VideoProcessorMixin
 from transformers.video_utils import VideoMetadata
@@ -26,9 +27,18 @@ from transformers.video_utils import VideoMetadata
 from merit_interp.errors import CheckpointError
 from merit_interp.tensor_shapes import Frames, Pixels, ResizedFrames
 
+FILTERS: Mapping[int, str] = MappingProxyType(
+    {
+        Resampling.BICUBIC: "bicubic",
+        Resampling.BILINEAR: "bilinear",
+        Resampling.LANCZOS: "lanczos",
+    }
+)
+"""Names that torch has for Pillow's filters, whose numbers the files hold."""
 
-class PilVideoProcessor(VideoProcessorMixin):
-    """Resize, rescale and normalise frames with Pillow, as transformers' torchvision one does.
+
+class TorchVideoProcessor(VideoProcessorMixin):
+    """Resize, rescale and normalise frames, as transformers' own does with torchvision.
 
     Class attributes of a subclass are the defaults of the family's own class: what the checkpoint's
     files do not say. A subclass says with `target_size` how large frames become and with `packed`
@@ -51,11 +61,11 @@ class PilVideoProcessor(VideoProcessorMixin):
     rescale_factor: float
 
     @classmethod
-    def of_directory(cls, directory: Path) -> PilVideoProcessor:
+    def of_directory(cls, directory: Path) -> TorchVideoProcessor:
         """The video processor of a checkpoint's files.
 
         Raises:
-            CheckpointError: A setting is missing, or asks for what Pillow does not do here.
+            CheckpointError: A setting is missing, or asks for what is not done here.
         """
         settings, _ = cls.get_video_processor_dict(directory, local_files_only=True)
         made = cls(**settings)
@@ -66,6 +76,8 @@ class PilVideoProcessor(VideoProcessorMixin):
             name for name in ("do_resize", "do_rescale", "do_normalize")
             if not settings.get(name, True)
         ]  # fmt: skip
+        if made.resample not in FILTERS:
+            wrong.append("resample")
         if settings.get("do_center_crop") and not cls.crops:
             wrong.append("do_center_crop")
         if wrong or set(made.size) != cls.size_keys:
@@ -101,8 +113,8 @@ class PilVideoProcessor(VideoProcessorMixin):
         """A video's frames resized and normalised, (frames, 3, height, width) float32."""
         pixels = torch.from_numpy(self.resized(frames)).permute(0, 3, 1, 2).to(torch.float32)
         # one fused step, as transformers does it
-        mean = torch.tensor(self.image_mean) / self.rescale_factor
-        std = torch.tensor(self.image_std) / self.rescale_factor
+        mean = torch.tensor(self.image_mean) * (1.0 / self.rescale_factor)
+        std = torch.tensor(self.image_std) * (1.0 / self.rescale_factor)
         return ((pixels - mean[:, None, None]) / std[:, None, None]).contiguous()
 
     def resized(self, frames: Frames) -> ResizedFrames:
@@ -111,13 +123,19 @@ class PilVideoProcessor(VideoProcessorMixin):
         return self.resized_to(frames, height, width)
 
     def resized_to(self, frames: Frames, height: int, width: int) -> ResizedFrames:
-        """Frames of a size, by the settings' filter."""
-        filtered = Image.Resampling(self.resample)
-        # rows first, as torch does it: Pillow by itself takes the order that costs less, and
-        # what is rounded in between then differs by several levels
-        stretched = [
-            Image.fromarray(frame).resize((width, frame.shape[0]), filtered) for frame in frames
-        ]
-        return np.stack(
-            [np.asarray(frame.resize((width, height), filtered)) for frame in stretched]
-        )
+        """Frames of a size, by the settings' filter.
+
+        Raises:
+            CheckpointError: This version of torch lacks the filter.
+        """
+        pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        mode = FILTERS[self.resample]
+        try:
+            # what torchvision calls; Pillow's own rounds otherwise, by a level here and there
+            resized = interpolate(pixels, size=(height, width), mode=mode, antialias=True)
+        except NotImplementedError:
+            raise CheckpointError(
+                f"torch {torch.__version__} has no {mode} filter to resize frames by",
+                valid="torch 2.13 or later",
+            ) from None
+        return resized.permute(0, 2, 3, 1).numpy()

@@ -20,7 +20,7 @@ from transformers.models.smolvlm.video_processing_smolvlm import get_resize_outp
 from transformers.utils import import_utils
 from transformers.utils.constants import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD
 
-from merit_interp.models.pil_videos import PilVideoProcessor
+from merit_interp.models.torch_videos import TorchVideoProcessor
 from merit_interp.tensor_shapes import Frames, Pixels, ResizedFrames
 
 _UNITS = (
@@ -55,7 +55,7 @@ if not import_utils.is_num2words_available():
     processing_smolvlm.num2words = number_in_words  # type: ignore[attr-defined]
 
 
-class SmolVlmVideos(PilVideoProcessor):
+class SmolVlmVideos(TorchVideoProcessor):
     """Frames resized to a longest edge, then to a square, whatever their shape."""
 
     size_keys: ClassVar[frozenset[str]] = frozenset({"longest_edge"})
@@ -91,7 +91,7 @@ class SmolVlmVideos(PilVideoProcessor):
         return {"pixel_values": torch.stack(list(videos))}
 
 
-class Gemma4Videos(PilVideoProcessor):
+class Gemma4Videos(TorchVideoProcessor):
     """Patches of each frame, padded to the most that a frame may have, and where each one lies."""
 
     needed: ClassVar[tuple[str, ...]] = ("image_mean", "image_std", "resample", "rescale_factor")
