@@ -190,5 +190,5 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 `ig` starts at the input of the first text layer, `ig_pixels` at the pixels. Merging changes nothing
 before the first text layer, so that is where two models begin to differ; from there the path is
 smoother (it converges in fewer steps) and a backward costs a fraction. A family that hands visual
-features to later layers too (deepstack) is not complete there: its items are flagged, and
-`ig_pixels` serves."""
+features to later layers too (Qwen3-VL's deepstack, Gemma 4's per-layer inputs) is not complete
+there: its items are flagged, and `ig_pixels` serves."""

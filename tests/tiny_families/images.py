@@ -78,6 +78,13 @@ SMOLVLM_TEMPLATE = (
 )
 
 
+SMOLLM_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
 def _smolvlm_tokenizer() -> PreTrainedTokenizerFast:
     """Byte-level BPE that splits digits, as SmolLM2's."""
     backend = Tokenizer(models.BPE())
@@ -139,8 +146,10 @@ def smolvlm(directory: Path, *, seed: int, dtype: str) -> TinyPair:
     )  # fmt: skip
     save_model(drawn(SmolVLMForConditionalGeneration, config, seed), pair.vlm, dtype)
     save_model(drawn(LlamaForCausalLM, text, seed + 1), pair.backbone, dtype)
-    for side in (pair.vlm, pair.backbone):
-        _smolvlm_tokenizer().save_pretrained(side)
+    tokenizer = _smolvlm_tokenizer()
+    tokenizer.save_pretrained(pair.vlm)
+    tokenizer.chat_template = SMOLLM_TEMPLATE
+    tokenizer.save_pretrained(pair.backbone)
     frames = {
         **PIXELS,
         **HALF,
