@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Command, World
 from tests.models.edited_checkpoints import with_config
 
+LAYER = "model.language_model.layers.1"
 REMOTE = """
 from pathlib import Path
 from transformers import Qwen2ForCausalLM
@@ -47,8 +50,18 @@ def words_of(verb: str, world: World, recipe: Path, out: Path) -> list[object]:
     if verb == "search":
         models = ["--vlm", world.vlm, "--backbone", world.backbone, "--items", world.items]
         return ["search", *models, "--out", out, "--budget", 1, "--sampler", "random"]
-    quick = {"evaluate": ["--draws", 0], "mask": ["--draws", 0], "attribute": ["--no-controls"]}
+    quick = {
+        "evaluate": ["--draws", 0],
+        "mask": ["--draws", 0],
+        "attribute": ["--no-controls", "--draws", 0],
+    }
     return [verb, "--recipe", recipe, "--out", out, "--limit", 2, *quick[verb]]
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser takes longer than all else here."""
+    monkeypatch.setattr("merit_interp.report.figures.write_pictures", lambda *_, **__: None)
 
 
 VERBS = ("search", "evaluate", "mask", "attribute")
@@ -123,3 +136,48 @@ def test_code_beside_a_checkpoint_runs_only_where_it_is_trusted(
     trusted = load_backbone(directory, placement=Placement(trust_remote_code=True))
     assert type(trusted.model).__name__ == "Marked"
     assert marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "records"),
+    [
+        ("evaluate", "scores.jsonl"),
+        ("mask", "masks.jsonl"),
+        ("attribute", "attributions.jsonl"),
+    ],
+)
+def test_a_model_under_accelerates_hooks_gives_the_same_numbers(
+    verb: str,
+    records: str,
+    world: World,
+    recipe: Path,
+    tmp_path: Path,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a spread model has beside a plain one, as far as one device can show it."""
+    from accelerate import dispatch_model
+    from transformers import PreTrainedModel
+
+    from merit_interp.models import loading
+
+    plain = tmp_path / "plain"
+    assert command(*words_of(verb, world, recipe, plain)).code == 0
+    filled = loading._filled_model
+    spread: list[PreTrainedModel] = []
+
+    def spread_out(*arguments: Any) -> PreTrainedModel:
+        model = filled(*arguments)
+        layers = [name for name, _ in model.named_modules() if re.search(r"layers\.\d+$", name)]
+        places = dict.fromkeys(["", "model.language_model", "lm_head", *layers], "cpu")
+        dispatch_model(model, places, main_device="cpu", force_hooks=True)
+        spread.append(model)
+        return model
+
+    monkeypatch.setattr(loading, "_filled_model", spread_out)
+    hooked = tmp_path / "hooked"
+    ended = command(*words_of(verb, world, recipe, hooked))
+    assert ended.code == 0, ended.err
+    assert all(hasattr(model, "_hf_hook") for model in spread)
+    assert all(hasattr(model.get_submodule(LAYER), "_hf_hook") for model in spread)
+    assert (hooked / records).read_bytes() == (plain / records).read_bytes()
