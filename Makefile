@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test check-slow bench lint format chromium clean
+.PHONY: demo test figures check-slow bench lint format chromium clean
 
 demo: $(STAMP)
 	$(BIN)/merit-interp demo --out runs/demo --resume
+
+figures: $(STAMP) chromium
+	$(BIN)/python figures/gallery.py
 
 test: $(STAMP) chromium lint
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark"

@@ -15,6 +15,8 @@ from merit_interp.recipe import Recipe
 
 COMMANDS = {"mask": "merit-interp mask", "attribute": "merit-interp attribute"}
 """What makes each part of a run."""
+LEFT = "style='text-align:left'"
+"""For cells of words; a notebook sets tables to the right."""
 
 
 def run_page(
@@ -29,8 +31,7 @@ def run_page(
         missing: Parts that the run lacks, as in `COMMANDS`.
     """
     rows = "".join(
-        f'<tr><td style="text-align:left"><code>run.{_text(name)}</code></td>'
-        f'<td style="text-align:left">{_text(row)}</td></tr>'
+        f"<tr><td {LEFT}><code>run.{_text(name)}</code></td><td {LEFT}>{_text(row)}</td></tr>"
         for name, row in tables.items()
     )
     lacking = "".join(
@@ -43,7 +44,7 @@ def run_page(
         f"<p><b>Run</b> <code>{_text(str(directory))}</code>; what columns mean: "
         f"<code>run.columns(name)</code>; words: <code>run.lines</code>; "
         f"pictures: <code>run.figure(name)</code></p>"
-        f"<table><thead><tr><th>table</th><th>one row is</th></tr></thead>"
+        f"<table><thead><tr><th {LEFT}>table</th><th {LEFT}>one row is</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>{lacking}{shown}"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import nbformat
@@ -9,11 +10,12 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.chromium import needs_chromium
-from tests.synthetic_attribution import write_attribution
+from tests.synthetic_study import write_study
 
 ANALYSES = Path(__file__).resolve().parents[2] / "analyses"
 NOTEBOOKS = sorted(ANALYSES.glob("*.ipynb"))
 MOST_CELL_LINES = 20
+MOST_FUNCTION_LINES = 10
 
 
 def code_cells(path: Path) -> list[nbformat.NotebookNode]:
@@ -37,15 +39,40 @@ def test_it_says_what_a_reader_learns_and_what_it_does_not_show(path: Path) -> N
     assert texts[-1].startswith("## What this does not show")
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_function_of_a_cell_is_longer_than_ten_lines(path: Path) -> None:
+    for cell in code_cells(path):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.FunctionDef | ast.Lambda):
+                assert (node.end_lineno or 0) - node.lineno < MOST_FUNCTION_LINES
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("runs") / "study")
+
+
+# what each notebook prints of the made-up run, and does not of the run that it was committed with
+PRINTED = {
+    "01_what_did_merging_restore": "On longer_clips: ",
+    "02_which_layers_carry_reasoning": "rank 1 of all 56 sets of 3 layers",
+    "03_which_frames_decide": "50.1% in the merged model (chance 12.5%); it moved",
+    "04_perception_and_reasoning_over_depth": "merged: perception at layer 4.",
+}
+
+
 @pytest.mark.browser
 @needs_chromium
-def test_which_frames_decide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_attribution(tmp_path / "attribute")
-    monkeypatch.setenv("MERIT_INTERP_RUN", str(tmp_path))
-    notebook = nbformat.read(ANALYSES / "03_which_frames_decide.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
-    printed = "".join(
-        out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", [])
-    )
-    # the made-up run moves mass to the evidence, which the committed outputs do not show
-    assert "50.1% in the merged model (chance 12.5%); it moved" in printed
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_from_a_clean_kernel(
+    path: Path, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MERIT_INTERP_RUN", str(study))
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": study}}).execute()
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    assert any("image/png" in out.get("data", {}) for out in outputs)
+    printed = "".join(out.get("text", "") for out in outputs)
+    assert PRINTED[path.stem] in printed
+    committed = [out for cell in code_cells(path) for out in cell.outputs]
+    assert PRINTED[path.stem] not in "".join(out.get("text", "") for out in committed)

@@ -12,15 +12,15 @@ import pytest
 import merit_interp as mi
 from merit_interp.errors import RunError, SettingError
 from merit_interp.explore.columns import TABLES
-from tests.explore.conftest import PLAN
 from tests.synthetic_run import made_up_recipe, write_run
+from tests.synthetic_study import PLAN, write_study
 
 EVIL = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
-def run(study: Path) -> mi.Run:
-    return mi.open_run(study)
+def run(tmp_path_factory: pytest.TempPathFactory) -> mi.Run:
+    return mi.open_run(write_study(tmp_path_factory.mktemp("runs") / "study"))
 
 
 @pytest.mark.parametrize("table", TABLES)

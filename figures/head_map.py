@@ -1,0 +1,9 @@
+"""What masking each head alone costs each skill; needs `merit-interp mask --heads`.
+
+python figures/head_map.py runs/demo --out DIR
+"""
+
+from merit_interp.cli.figure_scripts import figure_script
+
+if __name__ == "__main__":
+    figure_script(__doc__, lambda run, given: [run.named_figure("mask-heads")])
