@@ -142,7 +142,7 @@ class Provenance(Row):
     settings: Mapping[str, Any] = field(default_factory=dict)
     started_utc: str = ""
     processor: str = ""
-    """Which route made the pixels: `torchvision` (the family's own) or `torch`."""
+    """What made the pixels: `torchvision` (the family's own processor), `torch` or `pillow`."""
     device_map: str | None = None
     """How models were spread over devices; None where each was on `device`."""
 

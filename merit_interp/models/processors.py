@@ -43,7 +43,7 @@ from merit_interp.models.torch_qwen import Glm4vVideos, Qwen2Videos, Qwen3Videos
 from merit_interp.models.torch_videos import TorchVideoProcessor
 from merit_interp.tensor_shapes import Frames
 
-Route = Literal["torchvision", "torch"]
+Route = Literal["torchvision", "torch", "pillow"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class VideoProcessor:
 
     processor: ProcessorMixin
     route: Route
-    """Which code makes the pixels: `torchvision` (the family's own) or `torch`."""
+    """What makes the pixels: `torchvision` in the family's own processor; where that is missing
+    `torch` here, or `pillow` in transformers' image processors."""
     visual_token: str
     """Text of the token that the forward puts a vector of the video in place of."""
 
@@ -202,9 +203,10 @@ def video_processor_for(directory: Path, family: Family) -> VideoProcessor:
     Raises:
         CheckpointError: Processor files are missing or torn, or torchvision is needed.
     """
-    route: Route = "torchvision" if import_utils.is_torchvision_available() else "torch"
+    without: Route = "pillow" if family.model_type in FRAME_LISTS else "torch"
+    route: Route = "torchvision" if import_utils.is_torchvision_available() else without
     try:
-        if route == "torch" and family.model_type not in FRAME_LISTS:
+        if route == "torch":
             own = _torch_processor(directory, family)
         else:
             auto: Any = FRAME_LISTS.get(family.model_type, transformers.AutoProcessor)
