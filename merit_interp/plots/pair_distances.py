@@ -115,7 +115,7 @@ def draw_distances(data: LayerDistances) -> go.Figure:
         subplot_titles=[MEASURES[measure][0] for measure in measures],
     )  # fmt: skip
     figure.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left")
-    title = "How far self-attention moved from backbone to VLM, layer by layer"
+    title = "How far each layer moved from backbone to VLM"
     styled(figure, title=title, height=height)
     for row, measure in enumerate(measures, start=1):
         for line in data.of(measure):

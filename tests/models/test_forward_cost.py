@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 from transformers import Qwen2ForCausalLM
 
 from merit_interp.models.checkpoint_files import Checkpoint
@@ -75,6 +76,21 @@ def test_what_a_backward_keeps_is_what_a_real_one_keeps(
     cost = text_forward_cost(model, QWEN2, n_tokens=N_TOKENS)
     # the CPU's attention keeps one number a row and head beside what every fused kernel keeps
     assert cost.kept_bytes == pytest.approx(sum(kept.values()), rel=0.03)
+
+
+def test_the_peak_is_that_of_a_real_forward(model: Qwen2ForCausalLM, pair: TinyPair) -> None:
+    text = load_backbone(pair.backbone).model.get_submodule("model")
+    row = torch.randn(1, N_TOKENS, WIDTH)
+    with torch.no_grad(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
+        text(inputs_embeds=row, use_cache=False)
+    # every allocation and release in order, the allocator's own figures
+    now = peak = 0
+    for event in run.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            peak = max(peak, now)
+    cost = text_forward_cost(model, QWEN2, n_tokens=N_TOKENS)
+    assert cost.peak_bytes == pytest.approx(peak, rel=0.15)
 
 
 def test_the_parts_add_up(pair: TinyPair) -> None:
