@@ -7,7 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from merit_interp.attribution.answer_value import AnswerValue
+from merit_interp.attribution.framed_items import grouped, join
 from merit_interp.attribution.units import pixels_by_unit
+from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSettings
 from merit_interp.benchmarks.items import ItemFile
 from merit_interp.benchmarks.videos import decode_video
 from merit_interp.models.loading import Placement, load_vlm
@@ -106,3 +109,22 @@ def test_a_frame_changes_its_units_pixels_and_tokens_alone(
         assert np.flatnonzero((both[0] != both[1]).any(dim=1)).tolist() == [number]
         moved = (vectors(family, dict(other.vision_inputs)) != before).any(dim=1)
         assert [order[place] for place in np.flatnonzero(moved)] == list(unit.tokens)
+
+
+def test_attribution_values_the_video_as_scoring_does(family: TinyFamily, clips: ItemFile) -> None:
+    """From the pixels of units on, items of one shape joined: the same log-probabilities."""
+    items = [item for item in clips.items if item.video == "wide.mp4" and item.start_s is None]
+    items += [item for item in clips.items if item.video == "small.mp4"]
+    settings = VideoSettings(scoring=TEXT)
+    videos = VideoItems(family.vlm, clips, items, "all", settings)
+    scores = Evaluation(family.vlm, clips, items, TEXT).scores("vlm", "")
+    groups = grouped([videos.sizes[place] for place in videos.places], rows=64)
+    assert sorted(place for group in groups for place in group) == list(range(len(items)))
+    for group in groups:
+        framed = {videos.framed(place, VIDEO).encoded.item.id: place for place in group}
+        batch = join([videos.framed(place, VIDEO) for place in group], family.vlm.device)
+        value = AnswerValue(family.vlm, batch, "log_prob")
+        for row, item in enumerate(batch.items):
+            expected = scores[framed[item.encoded.item.id]].log_probs
+            found = value.shown_log_probs[row][: len(expected)].tolist()
+            assert found == pytest.approx(expected, abs=2e-5)
