@@ -65,6 +65,10 @@ def merge(
     max_frames: Annotated[
         int | None, typer.Option(min=1, help="With --schedule: most frames of a video.")
     ] = None,
+    answers: Annotated[
+        str | None,
+        typer.Option(help="With --schedule: how items are asked, letter or option_text."),
+    ] = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
     json: JsonOption = False,
@@ -80,6 +84,7 @@ def merge(
         "coefficient": coefficient, "weights": weights, "pattern": pattern,
         "projections": projections, "set": settings or None, "seed": seed,
         "schedule": schedule, "items": items, "max-frames": max_frames,
+        "answers": answers,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     chosen = _chosen(recipe, given, device, dtype)
@@ -117,7 +122,7 @@ def _chosen(recipe: Path | None, options: Mapping[str, Any], device: str, dtype:
     pair = options["vlm"], options["backbone"]
     if "schedule" in options:
         return _scheduled(pair, options, device, dtype)
-    for name in ("items", "max-frames"):
+    for name in ("items", "max-frames", "answers"):
         if name in options:
             raise SettingError(f"--{name} is for a schedule", valid="--schedule attention with it")
     return plain_recipe(*pair, **_fields(options))
@@ -134,9 +139,15 @@ def _scheduled(
         raise SettingError(f"no schedule {options['schedule']!r}", valid="attention")
     if "items" not in options:
         raise SettingError("--schedule attention needs items", valid="--items items.jsonl")
-    frames = {"max_frames": options["max-frames"]} if "max-frames" in options else {}
+    asked = {
+        name.replace("-", "_"): options[name]
+        for name in ("answers", "max-frames")
+        if name in options
+    }
+    if asked.get("answers") not in (None, "letter", "option_text"):
+        raise SettingError(f"answers {asked['answers']!r}", valid="letter or option_text")
     return scheduled_recipe(
-        *pair, options["items"], scoring=Scoring(**frames), placement=Placement(device, dtype),
+        *pair, options["items"], scoring=Scoring(**asked), placement=Placement(device, dtype),
         **_fields(options),
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from merit_interp.errors import SettingError
 from merit_interp.merging.methods import METHODS, merge_method
-from merit_interp.recipe import PROJECTIONS, Coefficient, ModelReference, Recipe
+from merit_interp.recipe import PROJECTIONS, Coefficient, ModelReference, Recipe, Setting
 
 UNIFORM_ATTENTION = (0.25, 0.5, 0.75, 1.0)
 UNIFORM_TEXT = (0.25, 0.5, 0.75, 1.0)
@@ -84,8 +84,9 @@ def method_baselines(
     """What other methods make of the pair, by name, each on self-attention and on all text weights.
 
     `method_M_attention_A` and `method_M_text_A` merge every layer by method M with its default
-    settings and coefficient A. A layer swap takes the recipe's layers whole, and
-    `method_attention_schedule_...` has the schedule's coefficients.
+    settings and coefficient A; task arithmetic in its additive form, since the other is the uniform
+    merge again. A layer swap takes the recipe's layers whole, and `method_attention_schedule_...`
+    has the schedule's coefficients.
 
     Args:
         recipe: The found recipe.
@@ -105,13 +106,21 @@ def method_baselines(
                 swapped = plain.replaced(method=name, layers=dict.fromkeys(recipe.layers, 1.0))
                 baselines[f"method_{name}_{scope}"] = swapped
             elif not METHODS[name].ends_only:
-                drawn = {"seed": seed} if "seed" in METHODS[name].settings else {}
                 own = plain.replaced(
-                    method=name, settings=drawn, base=base if METHODS[name].needs_base else None
+                    method=name,
+                    settings=_settings(name, seed),
+                    base=base if METHODS[name].needs_base else None,
                 )
                 for a in OF_METHODS:
                     baselines[f"method_{name}_{scope}_{a}"] = _uniform(own, a, n_layers)
     return baselines
+
+
+def _settings(name: str, seed: int) -> dict[str, Setting]:
+    """What a method is told beyond its defaults."""
+    if name == "task_arithmetic":
+        return {"keep_vlm": True}
+    return {"seed": seed} if "seed" in METHODS[name].settings else {}
 
 
 def check_methods(methods: Sequence[str], *, has_base: bool) -> None:

@@ -4,9 +4,13 @@
 
 A task vector is a model's tensor less the base's. The VLM's has weight 1 - a and the backbone's a,
 so that the ends stay the two models; with the setting `keep_vlm` the VLM's has weight 1 whatever a
-is, the additive form of task arithmetic, which gives up the backbone's end. Pure functions on float
-tensors of one type and shape; what they merge is scaled by the setting `lambda`. This file must not
-know recipes.
+is, the additive form of task arithmetic, which gives up the backbone's end. What is added to the
+base is scaled by the setting `lambda`.
+
+A VLM made from the backbone itself has the backbone as its base, whose task vector is zero: then
+these methods only thin out or shrink what the VLM learned, and TIES does not depend on a at all.
+
+Pure functions on float tensors of one type and shape. This file must not know recipes.
 """
 
 from __future__ import annotations

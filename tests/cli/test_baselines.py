@@ -111,7 +111,7 @@ def test_the_attention_schedule_as_a_merge(world: World, tmp_path: Path, command
         assert recipe.coefficient(layer, "q") == pytest.approx(wanted, abs=0.01)
     text = command(
         "merge", *words, "--weights", "text", "--layers", "1-3", "--method", "slerp",
-        "--out", tmp_path / "b",
+        "--answers", "option_text", "--out", tmp_path / "b",
     )  # fmt: skip
     assert text.code == 0, text.err
     recipe = read_recipe(tmp_path / "b" / "recipe.json")
@@ -125,6 +125,10 @@ def test_the_attention_schedule_as_a_merge(world: World, tmp_path: Path, command
         (["--schedule", "depth"], "no schedule 'depth'; valid: attention"),
         (["--schedule", "attention"], "--schedule attention needs items; valid: --items items"),
         (["--coefficient", 0.5, "--max-frames", 2], "--max-frames is for a schedule"),
+        (
+            ["--schedule", "attention", "--items", "items.jsonl", "--answers", "both"],
+            "answers 'both'; valid: letter or option_text",
+        ),
     ],
 )
 def test_a_schedule_is_asked_for_whole(

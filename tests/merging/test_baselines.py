@@ -58,6 +58,7 @@ def test_each_method_is_tried_on_attention_and_on_text() -> None:
     assert found["method_ties_attention_0.5"].base == BASE
     assert found["method_slerp_attention_0.5"].base is None
     assert dict(found["method_dare_ties_text_0.75"].settings) == {"seed": 4}
+    assert dict(found["method_task_arithmetic_text_0.5"].settings) == {"keep_vlm": True}
     assert dict(found["method_layer_swap_attention"].layers) == {1: 1.0, 3: 1.0}
     assert dict(found["method_attention_schedule_text"].layers) == {1: 0.5, 2: 1.0}
     n_shares = sum(not METHODS[name].ends_only for name in METHODS) - 1
