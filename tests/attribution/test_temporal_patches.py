@@ -13,7 +13,7 @@ from merit_interp.attribution.answer_value import AnswerValue
 from merit_interp.attribution.framed_items import FramedItem, join
 from merit_interp.attribution.methods import METHODS, MethodSettings
 from merit_interp.benchmarks.items import Item
-from merit_interp.models.families import Family
+from merit_interp.models.families import VLM_FAMILIES
 from merit_interp.models.loading import LoadedModel
 from merit_interp.scoring.encoding import EncodedItem
 from merit_interp.scoring.frame_tokens import map_frames
@@ -21,17 +21,7 @@ from tests.masking.tiny_families import VIDEO_TOKEN, VOCABULARY, qwen2_5_vl
 
 FRAMES, PATCHES = 6, 16
 GRID = torch.tensor([[FRAMES // 2, 4, 4]])
-FAMILY = Family(
-    model_type="qwen2_5_vl",
-    text_model="model.language_model",
-    text_layers="model.language_model.layers",
-    lm_head="lm_head",
-    disk_layers=("model.layers",),
-    vision_model="model",
-    video_inputs=("pixel_values_videos", "video_grid_thw"),
-    video_token_id="video_token_id",
-    frames_per_unit=2,
-)
+FAMILY = VLM_FAMILIES["qwen2_5_vl"]
 
 
 @pytest.fixture(scope="module")
