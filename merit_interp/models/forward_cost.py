@@ -54,10 +54,10 @@ def text_forward_cost(model: PreTrainedModel, family: Family, *, n_tokens: int) 
         n_tokens: Tokens of the row.
     """
     text = model.get_submodule(family.text_model)
-    width = model.config.get_text_config(decoder=True).hidden_size
-    row = torch.empty(1, n_tokens, width, dtype=model.dtype, device="meta")
+    # ids and not embeddings, since a family may look up more than one embedding of each
+    row = torch.empty(1, n_tokens, dtype=torch.long, device="meta")
     with torch.no_grad(), _Attention() as attention, _Alive() as alive, _flops() as products:
-        text(inputs_embeds=row, use_cache=False)
+        text(input_ids=row, use_cache=False)
     kept: dict[int, int] = {}
     weights = {_storage(parameter) for parameter in model.parameters()}
 
@@ -66,10 +66,14 @@ def text_forward_cost(model: PreTrainedModel, family: Family, *, n_tokens: int) 
             kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
         return tensor
 
+    hook = model.get_input_embeddings().register_forward_hook(
+        lambda module, arguments, output: output.requires_grad_()
+    )
     with _Attention() as again, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        out = text(inputs_embeds=row.requires_grad_(), use_cache=False).last_hidden_state
+        out = text(input_ids=row, use_cache=False).last_hidden_state
         with _flops() as backward:
             out.backward(torch.empty_like(out))
+    hook.remove()
     return ForwardCost(
         n_tokens=n_tokens,
         flops=products.get_total_flops() + attention.flops,

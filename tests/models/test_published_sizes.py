@@ -16,6 +16,7 @@ from transformers.core_model_loading import revert_weight_conversion
 
 from merit_interp.models.checkpoint_files import Checkpoint, StoredTensor
 from merit_interp.models.families import BACKBONE_FAMILIES, VLM_FAMILIES, Family
+from merit_interp.models.forward_cost import text_forward_cost
 from merit_interp.models.meta_models import ModelParts, meta_model, model_parts
 from merit_interp.models.pairing import check_pair
 from merit_interp.models.text_tensors import text_tensors
@@ -125,6 +126,20 @@ def test_a_published_pair_pairs(name: str) -> None:
 def test_published_sizes_have_the_published_number_of_parameters(name: str) -> None:
     _, _, parts = described(name)
     assert parts.total == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_what_a_prompt_costs_is_counted_for_every_family(name: str) -> None:
+    family = VLM_FAMILIES[name]
+    model = meta_model(Checkpoint.open(PUBLISHED / PAIRS[name][0], needs_weights=False), family)
+    layers = model.get_submodule(family.text_layers)
+    assert isinstance(layers, nn.ModuleList)
+    del layers[2:]  # two tell as much as forty, in less time
+    cost = text_forward_cost(model, family, n_tokens=64)
+    weights = sum(p.numel() for p in layers.parameters() if p.ndim == 2)
+    assert cost.flops == pytest.approx(2 * 64 * weights, rel=0.2)
+    assert cost.backward_flops == pytest.approx(cost.flops, rel=0.2)
+    assert 0 < cost.peak_bytes < cost.kept_bytes
 
 
 def test_the_families_keep_their_layers_where_the_table_says() -> None:
