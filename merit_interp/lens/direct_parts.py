@@ -174,4 +174,5 @@ def _differ(found: Tensor, wanted: Tensor, dtype: torch.dtype) -> bool:
     """Whether two tensors differ by more than rounding explains."""
     wanted = wanted.to(found.device)
     size = wanted.abs().max().clamp(min=1e-3)
-    return bool((found - wanted).abs().max() > ROUNDING[dtype] * size)
+    # written so that NaN differs too
+    return not bool((found - wanted).abs().max() <= ROUNDING[dtype] * size)

@@ -24,7 +24,7 @@ from merit_interp.scoring.batches import Batch
 from merit_interp.scoring.evaluation import Evaluation
 from merit_interp.tensor_shapes import KeptLogits
 
-QueryStates = Float[Tensor, "queries width"]
+QueryStates = Float[Tensor, "queries _"]
 AttentionShares = Float[Tensor, "2 items heads kinds"]
 """From the prompt's last token, and mean over the question's tokens, to each kind of token."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -36,6 +36,7 @@ class Site:
 Listener = Callable[[Tensor], None]
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Reads one model, as it is for as long as its context lasts."""
 

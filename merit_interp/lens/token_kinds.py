@@ -22,7 +22,7 @@ from merit_interp.scoring.evaluation import Evaluation
 
 VISUAL, TRANSCRIPT, QUESTION, ANSWER, OTHER = range(len(TOKEN_KINDS))
 
-PromptKinds = Int[Tensor, "seq"]
+PromptKinds = Int[Tensor, "_"]
 """One of `TOKEN_KINDS`, by its place, for each token of a prompt."""
 
 UNFINISHED = "\ufffd"

@@ -146,7 +146,7 @@ def _moved(change: pd.Series) -> str:
         word = "more"
     elif change["high"] < 0:
         word = "less"
-    return f"{word}: {_points(change)} points, {_ends(change, scale=100, digits=1)}"
+    return f"{word}: {_points(change)} points, {_ends(change, scale=100.0, digits=1)}"
 
 
 def _heads(run: LensRun, heads: pd.DataFrame) -> str:
@@ -257,7 +257,7 @@ def _points(row: pd.Series) -> str:
     return f"{100 * row['share']:+.1f}"
 
 
-def _ends(row: pd.Series, name: str = "", *, scale: float = 1, digits: int = 2) -> str:
+def _ends(row: pd.Series, name: str = "", *, scale: float = 1.0, digits: int = 2) -> str:
     prefix = f"{name}_" if name else ""
     low, high = (scale * float(row[f"{prefix}{end}"]) for end in ("low", "high"))
     if math.isnan(low):
