@@ -46,7 +46,7 @@ def number_in_words(number: int) -> str:
     words = f"{number_in_words(times)} {name}"
     if not rest:
         return words
-    return f"{words}{' and' if rest < 100 else ''}{',' * (rest >= 100)} {number_in_words(rest)}"
+    return f"{words}{' and' if rest < 100 else ','} {number_in_words(rest)}"
 
 
 # SmolVLM's processor writes how many frames there are in words, and refuses to exist without the
