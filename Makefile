@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
+PEERS ?= .peers
 
 .PHONY: demo test figures check-slow bench lint format chromium clean
 
@@ -15,13 +16,23 @@ figures: $(STAMP) chromium
 	$(BIN)/python figures/gallery.py
 
 test: $(STAMP) chromium lint
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark and not peers"
 
 check-slow: $(STAMP) chromium
 	$(BIN)/python -m pytest -m slow
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest tests -m benchmark -s
+	MERIT_INTERP_PEERS_PYTHON=$(PEERS)/bin/python $(BIN)/python -m pytest tests -m benchmark -s
+
+# Other tools have dependencies of their own, so they get an environment of their own.
+peers: $(STAMP) $(PEERS)/.installed
+	MERIT_INTERP_PEERS_PYTHON=$(PEERS)/bin/python $(BIN)/python -m pytest tests -m peers -s
+
+$(PEERS)/.installed: constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt torch
+	$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt "mergekit>=0.1.5"
+	touch $@
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -48,4 +59,4 @@ chromium:
 	  test -z "$$CI"; }
 
 clean:
-	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) runs build dist .mypy_cache .pytest_cache .ruff_cache
