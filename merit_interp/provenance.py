@@ -28,6 +28,7 @@ PACKAGES = (
     "safetensors",
     "nnsight",
     "captum",
+    "transformer-lens",
     "decord",
     "av",
     "optuna",

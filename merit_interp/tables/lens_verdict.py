@@ -223,8 +223,11 @@ def _said(rows: pd.DataFrame) -> str:
 def _checks(run: LensRun) -> str:
     by_engine: dict[str, list[str]] = {}
     for name, check in run.checks.items():
-        by_engine.setdefault(ENGINE_NAMES[check.engine], []).append(model_label(name))
-    read = "; ".join(f"{engine} ({', '.join(names)})" for engine, names in by_engine.items())
+        engine = ENGINE_NAMES[check.engine]
+        if check.engine == "transformer_lens":
+            engine += f" {run.provenance.versions.get('transformer-lens', '')}".rstrip()
+        by_engine.setdefault(engine, []).append(model_label(name))
+    read = " and ".join(f"{engine} ({', '.join(names)})" for engine, names in by_engine.items())
     worst = max(check.logit_difference for check in run.checks.values())
     equal = "equal to transformers'" if worst == 0 else f"within {worst:.1g} of transformers'"
     text = (
