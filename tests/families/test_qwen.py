@@ -13,6 +13,8 @@ import pytest
 import torch
 from transformers.video_utils import VideoMetadata
 
+from merit_interp.attribution.answer_value import AnswerValue
+from merit_interp.attribution.framed_items import FramedItem, join
 from merit_interp.benchmarks.items import Item
 from merit_interp.benchmarks.videos import decode_video
 from merit_interp.errors import CheckpointError
@@ -338,3 +340,26 @@ def test_deeper_layers_get_the_towers_features_of_each_clip(
             for kept in (features, emptied)
         ]
     assert not torch.allclose(*logits, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_clips_of_equal_patches_but_other_grids_are_joined_each_with_its_own(
+    families: dict[str, TinyFamily], tmp_path: Path, name: str
+) -> None:
+    """32 x 64 and 64 x 32 have as many patches: attribution takes them in one batch."""
+    family = families[name]
+    framed = []
+    for number, (height, width) in enumerate([(32, 64), (64, 32)]):
+        path = write_video(tmp_path / f"{number}.mp4", frames_of(4, height, width), fps=4)
+        found = encoded(family, path, 4)
+        framed.append(FramedItem.of(found, found, ()))
+    assert framed[0].size.shape == framed[1].size.shape
+    joined = join(framed, family.vlm.device)
+    grids = joined.vision_inputs["video_grid_thw"].tolist()
+    assert [sorted(grid) for grid in grids] == [[2, 4, 8], [2, 4, 8]]
+    assert grids[0] != grids[1]
+    together = AnswerValue(family.vlm, joined, "log_prob").shown_log_probs
+    for row, item in enumerate(joined.items):
+        batch = join([item], family.vlm.device)
+        alone = AnswerValue(family.vlm, batch, "log_prob").shown_log_probs
+        torch.testing.assert_close(together[row : row + 1], alone, atol=2e-5, rtol=0)
