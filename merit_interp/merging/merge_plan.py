@@ -151,7 +151,8 @@ def tensor_shares(
 
     Raises:
         RecipeError: The recipe names a layer that the model lacks, gives projections their own
-            coefficients although it merges whole layers, or its pattern matches nothing.
+            coefficients although it merges whole layers, its pattern matches nothing, or a layer
+            has none of the projections.
     """
     beyond = [layer for layer in recipe.layers if layer >= n_layers]
     if beyond:
@@ -169,7 +170,23 @@ def tensor_shares(
             f"pattern {recipe.pattern!r} matches no tensor of the recipe's layers",
             valid=f"a pattern on names like {', '.join(names)}",
         )
+    if recipe.weights == "self_attention":
+        _require_own_projections(recipe, there, changed, family)
     return changed
+
+
+def _require_own_projections(
+    recipe: Recipe, there: Iterable[TextTensor], changed: Iterable[TextTensor], family: Family
+) -> None:
+    """Every layer of the recipe changes: in some families a layer may use an earlier one's keys."""
+    bare = sorted(recipe.layers.keys() - {tensor.layer for tensor in changed})
+    if bare:
+        own = {family.projection_of(tensor.name) for tensor in there if tensor.layer == bare[0]}
+        names = [name for name in family.projections if name in own]
+        raise RecipeError(
+            f"layer {bare[0]} has no projection of its own that the recipe merges there",
+            valid=f"{', '.join(names)} in that layer",
+        )
 
 
 def _share(recipe: Recipe, tensor: TextTensor, family: Family) -> float:

@@ -14,7 +14,7 @@ from transformers.video_utils import VideoMetadata
 
 from merit_interp.attribution.baselines import baseline_frames
 from merit_interp.benchmarks.items import ItemFile
-from merit_interp.errors import PairError
+from merit_interp.errors import PairError, RecipeError
 from merit_interp.masking.interventions import AttentionTraces, Edit
 from merit_interp.masking.layer_sets import in_sweep_order
 from merit_interp.masking.modes import Subject
@@ -332,3 +332,10 @@ def test_layers_that_lend_keys_and_values_are_run_for_those_that_borrow(
         found = dict(masked_log_probs(subject, batch, sets, edits.__getitem__))
     for masked, scores in found.items():
         torch.testing.assert_close(scores, hooked(masked), atol=1e-6, rtol=0)
+
+
+def test_a_layer_without_what_a_recipe_merges_is_named(tmp_path: Path) -> None:
+    made = gemma4(tmp_path / "pair", seed=0, dtype="float32")
+    recipe = recipe_of(made, projections=("k",))
+    with pytest.raises(RecipeError, match=r"layer 3 has no projection .* valid: q, o in that"):
+        InMemoryMerge(load_vlm(made.vlm), Checkpoint.open(made.backbone)).apply(recipe)
