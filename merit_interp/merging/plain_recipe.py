@@ -14,7 +14,7 @@ from merit_interp.errors import RecipeError
 from merit_interp.merging.methods import merge_method
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import reference_to
-from merit_interp.models.pairing import text_config
+from merit_interp.models.pairing import check_pair, text_config
 from merit_interp.recipe import Recipe, Setting, made_recipe
 
 
@@ -42,6 +42,7 @@ def plain_recipe(
     Raises:
         RecipeError: The coefficient is missing, or a field is wrong.
         CheckpointError: A model cannot be opened.
+        PairError: VLM and backbone do not pair, or are swapped.
     """
     method = merge_method(fields.get("method", "linear"))
     if coefficient is None:
@@ -50,13 +51,15 @@ def plain_recipe(
                 f"method {method.name} needs a coefficient", valid="a share from 0 to 1"
             )
         coefficient = 1.0
-    own = Checkpoint.open(vlm)
+    own, other = Checkpoint.open(vlm), Checkpoint.open(backbone)
+    # before gigabytes are read for their fingerprints
+    check_pair(own, other)
     if layers is None:
         layers = range(text_config(own).num_hidden_layers)
     return made_recipe(
         "the merge",
         vlm=reference_to(own),
-        backbone=reference_to(Checkpoint.open(backbone)),
+        backbone=reference_to(other),
         base=None if base is None else reference_to(Checkpoint.open(base)),
         layers=dict.fromkeys(layers, coefficient),
         settings=settings or {},

@@ -161,3 +161,15 @@ def test_what_is_missing_is_named(tmp_path: Path, command: Command) -> None:
     ended = command("merge", "--out", tmp_path / "m")
     assert ended.code == 2
     assert "--vlm is missing; valid: --recipe, or --vlm and --backbone" in ended.error_line
+
+
+def test_swapped_arguments_say_what_to_type(
+    models: Models, tmp_path: Path, command: Command
+) -> None:
+    ended = command(
+        "merge", "--vlm", models.backbone, "--backbone", models.vlm, "--coefficient", 0.5,
+        "--out", tmp_path / "m",
+    )  # fmt: skip
+    assert ended.code == 2
+    assert f"are swapped: {models.backbone} is a text-only model" in ended.error_line
+    assert f"valid: --vlm {models.vlm} --backbone {models.backbone}" in ended.error_line

@@ -166,3 +166,16 @@ def test_an_html_file_needs_plotly_beside_it_and_nothing_else(tmp_path: Path) ->
     assert "http" not in page
     assert len(page) < 40_000
     assert (tmp_path / "plotly.min.js").stat().st_size > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({}, "share of the backbone's self-attention in"),
+        ({"weights": "text"}, "share of the backbone's all weights in"),
+        ({"weights": "pattern", "pattern": "mlp.*"}, "weights that a pattern names in"),
+    ],
+)
+def test_a_recipe_strip_says_what_is_merged(fields: dict[str, str], what: str) -> None:
+    strip = recipe_strip(RECIPE.replaced(**fields), n_layers=8)
+    assert what in str(draw_recipe_strip(strip).layout.title.text)
