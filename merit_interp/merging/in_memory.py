@@ -11,6 +11,7 @@ know items, scores or how recipes are found.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -90,7 +91,9 @@ class InMemoryMerge:
         self._originals = {t: p.detach().clone() for t, p in self._parameters.items()}
         self._backbone = {t: text.tensor(t).to(p.device) for t, p in self._parameters.items()}
         self._base = {
-            t: ancestor.tensor(t).to(p.device) for t, p in self._parameters.items() if ancestor
+            t: ancestor.tensor(t).to(p.device)
+            for t, p in self._parameters.items()
+            if ancestor and not fault_of(t, self._shapes, vlm.family)
         }
         self._in_force: dict[TextTensor, TensorMerge] = {}
 
@@ -160,7 +163,8 @@ class InMemoryMerge:
 
     def _scope(self) -> tuple[TextTensor, ...]:
         """What recipes may merge: all of self-attention, or what of the layers fits."""
-        shapes, family = self._shapes, self.vlm.family
+        # a recipe without a base is not kept from what the base lacks
+        shapes, family = dataclasses.replace(self._shapes, base=None), self.vlm.family
         if self.weights == "self_attention":
             wanted = (t for t in shapes.vlm if family.projection_of(t.name) in self.projections)
             return shared_tensors(wanted, shapes, family)

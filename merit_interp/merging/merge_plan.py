@@ -10,6 +10,7 @@ differ. This file must not know where the tensors are.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -79,6 +80,9 @@ def merge_plan(recipe: Recipe, shapes: Shapes, family: Family) -> dict[TextTenso
         PairError: A tensor that the recipe changes differs in shape, or is missing on one side.
     """
     method = method_of(recipe)
+    if not method.needs_base:
+        # what the base lacks is nothing to a merge without it
+        shapes = dataclasses.replace(shapes, base=None)
     shares = tensor_shares(recipe, shapes.vlm, family, n_layers=shapes.n_layers)
     return {
         tensor: TensorMerge(method.name, recipe.settings, shares[tensor])

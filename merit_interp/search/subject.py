@@ -147,6 +147,8 @@ def load_subject(
             scoring=inputs.scoring,
         ),
     )
+    # what cannot be merged is found before videos are decoded
+    merge.plan(identity.with_layers(dict.fromkeys(range(vlm.n_layers), 1.0)))
     parts = {
         split: Evaluation(
             vlm,

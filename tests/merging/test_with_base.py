@@ -140,3 +140,17 @@ def test_the_card_names_method_settings_and_base(
     assert f"- Base: `base`, {fingerprint(base)}" in card
     assert "- Method: dare_ties (keep_vlm True) (DARE (arXiv 2311.03099)" in card
     assert r"on weights whose name matches `mlp\..*`" in card
+
+
+def test_what_the_base_lacks_keeps_only_its_own_methods(sharded: Opened, tmp_path: Path) -> None:
+    mlp = Checkpoint.open(
+        tiny_backbone(tmp_path / "mlp", intermediate_size=64, seed=5, dtype="bfloat16")
+    )
+    merge = sharded.merge(weights="text", base=mlp)
+    everywhere: dict[str, Any] = {"weights": "text", "layers": {0: 0.5}}
+    with merge.applied(sharded.recipe(**everywhere)):
+        assert "mlp.up_proj.weight" in {tensor.name for tensor in merge.in_force}
+    with pytest.raises(PairError, match=r"\[64, 32\] in the base"):
+        merge.plan(recipe_with(sharded, mlp, "ties", **everywhere))
+    with merge.applied(recipe_with(sharded, mlp, "ties")):
+        assert merge.in_force
