@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,6 +84,26 @@ def test_more_items_are_more_time_and_more_rows_more_memory(size: PairSize) -> N
         more = dataclasses.replace(WORK, **{change: 2 * getattr(WORK, change)})
         before, after = pair_needs(size, WORK)[0], pair_needs(size, more)[0]
         assert getattr(after, field) > getattr(before, field)
+
+
+@pytest.mark.parametrize(
+    ("vlm", "backbone", "bytes_per_weight"),
+    [
+        ("llava-onevision-qwen2-7b-ov-hf", "Qwen2-7B-Instruct", 2),
+        # its type stands in the text model's part of the config
+        ("Qwen3-VL-8B-Instruct", "Qwen3-8B", 2),
+        ("SmolVLM2-2.2B-Instruct", "SmolLM2-1.7B-Instruct", 4),
+    ],
+)
+def test_without_weights_the_stored_type_is_the_configs(
+    vlm: str, backbone: str, bytes_per_weight: int
+) -> None:
+    published = Path(__file__).parent / "published"
+    sides = (Checkpoint.open(published / name, needs_weights=False) for name in (vlm, backbone))
+    found = pair_size(*sides, dtype=torch.bfloat16, n_tokens=8)
+    assert not found.has_weights
+    assert found.vlm_stored_bytes == bytes_per_weight * found.vlm.total
+    assert found.backbone_stored_bytes_per_weight == 2
 
 
 def test_a_throughput_is_measured_where_none_is_given() -> None:

@@ -117,7 +117,7 @@ def _assumptions(size: PairSize, work: Workload) -> list[str]:
         f"of every {MERGED_SHARE}th layer; all else the verbs' defaults.",
         "memory is weights, both sides of what is merged, activations of a batch; the allocator's "
         "slack and the encoder's activations come on top. Attention is a fused kernel's, counted "
-        "in full.",
+        "in full. Other: hidden states that mask goes back to; the process of a merge.",
         "mask holds the backbone too, for items with transcripts. attribute keeps the activations "
         "of every row for gradients: where they do not fit, lower --batch-size. merge needs the "
         "copy's room on disk, and no GPU.",

@@ -9,7 +9,9 @@ type. This file must not know what is done with a pair.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -94,5 +96,9 @@ def _bytes_per_weight(checkpoint: Checkpoint) -> int:
     if checkpoint.stored:
         biggest = max(checkpoint.stored.values(), key=lambda place: place.n_bytes)
         return DTYPES.get(biggest.dtype, torch.float32).itemsize
-    dtype = text_config(checkpoint).dtype
-    return dtype.itemsize if isinstance(dtype, torch.dtype) else torch.float32.itemsize
+    whole = checkpoint.config
+    configs: list[Mapping[str, Any]] = [whole, whole.get("text_config") or {}]
+    names = (config.get(field) for config in configs for field in ("dtype", "torch_dtype"))
+    # what says nothing is in float32, to transformers as well
+    dtype = getattr(torch, next(filter(None, names), "float32"), torch.float32)
+    return int(dtype.itemsize)
