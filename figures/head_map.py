@@ -1,4 +1,4 @@
-"""What masking each head alone costs each skill; needs `merit-interp mask --heads`.
+"""Heads of the recipe's layers: attention, change, cost of masking, direct part of the margin.
 
 python figures/head_map.py runs/demo --out DIR
 """
@@ -6,4 +6,6 @@ python figures/head_map.py runs/demo --out DIR
 from merit_interp.cli.figure_scripts import figure_script
 
 if __name__ == "__main__":
-    figure_script(__doc__, lambda run, given: [run.named_figure("mask-heads")])
+    figure_script(
+        __doc__, lambda run, given: [f for f in run.figures_of("lens") if "head" in f.name]
+    )

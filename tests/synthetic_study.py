@@ -1,10 +1,11 @@
-"""A finished run with a masking sweep and an attribution, all made up: what notebooks open."""
+"""A finished run with masking, attribution and lens, all made up: what notebooks open."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tests.synthetic_attribution import write_attribution
+from tests.synthetic_lens import write_lens
 from tests.synthetic_masking import write_sweep
 from tests.synthetic_run import Plan, write_run
 
@@ -20,4 +21,5 @@ def write_study(directory: Path) -> Path:
         run / "mask", reasoning=REASONING, perception=REASONING[::-1], chosen=(2, 3, 5), noise=0.1
     )
     write_attribution(run / "attribute")
+    write_lens(run / "lens")
     return run

@@ -15,6 +15,10 @@ from merit_interp.errors import SettingError
 from merit_interp.tables.attribution_frames import ATTRIBUTION_COLUMNS
 from merit_interp.tables.attribution_shift import SHIFT_COLUMNS
 from merit_interp.tables.item_frames import ITEM_SCORE_COLUMNS, TRIAL_COLUMNS
+from merit_interp.tables.lens_attention import ATTENTION_COLUMNS
+from merit_interp.tables.lens_direct import DIRECT_COLUMNS
+from merit_interp.tables.lens_heads import HEAD_COLUMNS
+from merit_interp.tables.lens_layers import LAYER_COLUMNS as STATE_COLUMNS
 from merit_interp.tables.masking_comparison import comparison_frame
 from merit_interp.tables.masking_depth import LAYER_COLUMNS, DepthMap, depth_frame
 from merit_interp.tables.masking_effects import EFFECT_COLUMNS, OUTCOMES
@@ -148,6 +152,48 @@ _SHIFT = {
     "difference": "mean paired difference to that",
     "effect_size": "that difference in standard deviations of the items' differences",
 }
+_OF_MODELS = "vlm, merged, backbone_transcripts, or `merged minus vlm`: the paired difference"
+_STATES = {
+    "model": _OF_MODELS,
+    "measure": "margin_nats, log_prob_nats (nats) or accuracy (a share), read off the state",
+    "after_layer": "the layer that the state comes out of; -1 for what enters the first one",
+    "value": "mean over items, in the measure's unit",
+}
+_ATTENTION = {
+    "model": _OF_MODELS,
+    "position": "who looks: answer (the prompt's last token) or question (mean over its tokens)",
+    "kind": "tokens looked at: visual, transcript, question, answer or other",
+    "layer": "text layer; -1 for the mean over layers",
+    "head": "head; -1 for the mean over the layer's heads",
+    "share": "share of attention; for a difference that of shares, in [-1, 1]",
+}
+_HEADS = {
+    "layer": "text layer, one of the compared",
+    "head": "head of the layer",
+    "key_head": "the key head that it reads",
+    "sharing": "heads that read that key head",
+    **{
+        f"share_{name}": f"norm of the change of its slice of {name} as a share of the VLM's norm"
+        for name in ("q", "k", "v", "o")
+    },
+    "share_all": "the same over all four",
+    "output_change": "the same of what it adds where the answer begins, mean over items",
+    "cost_vlm": "drop of the margin when it is masked in the VLM, in nats",
+    "cost_merged": "drop of the margin when it is masked in the merged model, in nats",
+    "cost_change": "cost_merged less cost_vlm, in nats",
+    "p_vlm": "two-sided p-value of cost_vlm, signs flipped by video",
+    "p_merged": "two-sided p-value of cost_merged, signs flipped by video",
+    "p_vlm_holm": "p_vlm after Holm's correction over all heads of the skill",
+    "p_merged_holm": "p_merged after Holm's correction over all heads of the skill",
+}
+_DIRECT = {
+    "model": _OF_MODELS,
+    "part": "embedding, head, bias or mlp; in groups: chosen_heads, other_heads, mlps, embedding, "
+    "margin",
+    "layer": "text layer; -1 where the part has none",
+    "head": "head; -1 where the part is none",
+    "nats": "what it adds to the right option's margin, mean over items, in nats",
+}
 _SUFFIXES = {"_low": "lower 95% end of", "_high": "upper 95% end of", "_p": "two-sided p-value of"}
 
 TABLES: dict[str, Table] = {
@@ -182,6 +228,25 @@ TABLES: dict[str, Table] = {
     ),
     "attribution_shift": Table(
         "a comparison of attribution on the evidence", tuple(SHIFT_COLUMNS), _SHIFT, "attribute"
+    ),
+    "lens_layers": Table(
+        "a model, skill, measure and layer: what its state says of the answer",
+        tuple(STATE_COLUMNS), _STATES, "lens",
+    ),
+    "lens_attention": Table(
+        "a model, skill, position, kind of token, layer and head",
+        tuple(ATTENTION_COLUMNS), _ATTENTION, "lens",
+    ),
+    "lens_heads": Table(
+        "a head of the recipe's layers and a skill: its change and its cost",
+        tuple(HEAD_COLUMNS), _HEADS, "lens",
+    ),
+    "lens_direct": Table(
+        "a model, skill and part of the last state: what it adds to the margin",
+        tuple(DIRECT_COLUMNS), _DIRECT, "lens",
+    ),
+    "lens_direct_groups": Table(
+        "the same with parts put together", tuple(DIRECT_COLUMNS), _DIRECT, "lens"
     ),
 }  # fmt: skip
 """The tables of a run, by the name of its property."""

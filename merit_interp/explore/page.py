@@ -13,8 +13,6 @@ from pathlib import Path
 
 from merit_interp.recipe import Recipe
 
-COMMANDS = {"mask": "merit-interp mask", "attribute": "merit-interp attribute"}
-"""What makes each part of a run."""
 LEFT = "style='text-align:left'"
 """For cells of words; a notebook sets tables to the right."""
 
@@ -28,15 +26,15 @@ def run_page(
         directory: The run's.
         recipe: Its recipe.
         tables: What one row of each table is, by the table's name.
-        missing: Parts that the run lacks, as in `COMMANDS`.
+        missing: Parts that the run lacks, each the verb that makes it.
     """
     rows = "".join(
         f"<tr><td {LEFT}><code>run.{_text(name)}</code></td><td {LEFT}>{_text(row)}</td></tr>"
         for name, row in tables.items()
     )
     lacking = "".join(
-        f"<p>Nothing of <code>{COMMANDS[part]}</code> yet: "
-        f"<code>{COMMANDS[part]} --recipe {_text(str(directory / 'recipe.json'))}</code></p>"
+        f"<p>Nothing of <code>merit-interp {part}</code> yet: "
+        f"<code>merit-interp {part} --recipe {_text(str(directory / 'recipe.json'))}</code></p>"
         for part in missing
     )
     shown = "" if recipe is None else recipe._repr_html_()

@@ -11,7 +11,6 @@ number, and must not know how a table or a figure is made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,31 +20,26 @@ import plotly.graph_objects as go
 
 from merit_interp.errors import RunError, SettingError
 from merit_interp.explore.columns import TABLES, column_notes
+from merit_interp.explore.figures import (
+    by_name,
+    category_figure,
+    item_figure,
+    listed,
+    study_figures,
+)
 from merit_interp.explore.page import run_page
-from merit_interp.plots.attribution_strip import attribution_strip, draw_attribution_strip
-from merit_interp.plots.masking_categories import draw_layer_categories, layer_categories
-from merit_interp.plots.search_landscape import draw_search_landscape, search_landscape
-from merit_interp.plots.skills_table import draw_skills_table, skills_table
 from merit_interp.recipe import Recipe, read_recipe
 from merit_interp.record_files import FINISHED_MARKER
 from merit_interp.records import Provenance
-from merit_interp.report.attribution import (
-    ATTRIBUTE,
-    attribution_directory,
-    attribution_figures,
-)
-from merit_interp.report.figures import (
-    NamedFigure,
-    recipe_figure,
-    search_figures,
-    skill_figures,
-    skills_figure,
-)
+from merit_interp.report.attribution import ATTRIBUTE, attribution_directory, attribution_figures
+from merit_interp.report.figures import NamedFigure
 from merit_interp.report.findings import Findings, gather
+from merit_interp.report.lens import LENS, lens_directory, lens_figures
 from merit_interp.report.masking import MASK, masking_figures, sweep_directory
 from merit_interp.tables.attribution_examples import Example, example_items
 from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
 from merit_interp.tables.item_frames import item_scores, trial_frame
+from merit_interp.tables.lens_tables import LensFindings, lens_findings
 from merit_interp.tables.masking_comparison import comparison_frame
 from merit_interp.tables.masking_depth import depth_frame
 from merit_interp.tables.masking_effects import effect_frame
@@ -54,13 +48,17 @@ from merit_interp.tables.run_records import RunRecords, read_run
 from merit_interp.tables.skills import skill_table
 
 RECIPE, DESCRIPTION = "recipe.json", "run.json"
+PARTS = {MASK: sweep_directory, ATTRIBUTE: attribution_directory, LENS: lens_directory}
+"""What may lie in a run, or in a directory of that name below it: where it is, if it is finished.
+
+Each is made by the command of its name."""
 
 
 def open_run(directory: str | Path) -> Run:
     """Open a finished run.
 
     Args:
-        directory: What `demo`, `search`, `evaluate`, `mask` or `attribute` wrote.
+        directory: What `demo`, `search`, `evaluate`, `mask`, `attribute` or `lens` wrote.
 
     Raises:
         RunError: There is no run, or it is not finished.
@@ -101,21 +99,17 @@ class Run:
         return read_recipe(path) if path.exists() else None
 
     @property
-    def has_masking(self) -> bool:
-        """Whether it holds a finished masking sweep."""
-        return sweep_directory(self.directory) is not None
-
-    @property
-    def has_attribution(self) -> bool:
-        """Whether it holds a finished attribution."""
-        return attribution_directory(self.directory) is not None
+    def parts(self) -> tuple[str, ...]:
+        """What it holds beside search and evaluation: of `mask`, `attribute`, `lens`."""
+        return tuple(part for part, where in PARTS.items() if where(self.directory) is not None)
 
     # -- words
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What was found, in plain words: search and evaluation, then masking, then frames."""
-        return (*self.verdict_lines, *self.mask_lines, *self.attribution_lines)
+        """What was found, in plain words: search and evaluation, then masking, frames, heads."""
+        parts = (self.verdict_lines, self.mask_lines, self.attribution_lines, self.lens_lines)
+        return tuple(line for lines in parts for line in lines)
 
     @property
     def verdict_lines(self) -> tuple[str, ...]:
@@ -127,15 +121,20 @@ class Run:
     @property
     def mask_lines(self) -> tuple[str, ...]:
         """What masking found; empty where nothing was masked."""
-        return self.masking.verdict.lines if self.has_masking else ()
+        return self.masking.verdict.lines if MASK in self.parts else ()
 
     @property
     def attribution_lines(self) -> tuple[str, ...]:
         """What attribution found, three lines an item set; empty where nothing was attributed."""
-        if not self.has_attribution:
+        if ATTRIBUTE not in self.parts:
             return ()
         found = self.attribution
         return tuple(line for name in found.item_sets for line in found.lines(name))
+
+    @property
+    def lens_lines(self) -> tuple[str, ...]:
+        """What the lens found; empty where it was not run."""
+        return self.lens.verdict.lines if LENS in self.parts else ()
 
     # -- findings: what tables and figures are made of
 
@@ -151,8 +150,7 @@ class Run:
         Raises:
             RunError: There is none that is finished.
         """
-        directory = sweep_directory(self.directory)
-        return masking_findings(self._made(directory, "mask", MASK))
+        return masking_findings(self._finished(MASK))
 
     @cached_property
     def attribution(self) -> AttributionFindings:
@@ -161,16 +159,25 @@ class Run:
         Raises:
             RunError: There is none that is finished.
         """
-        directory = attribution_directory(self.directory)
-        return attribution_findings(self._made(directory, "attribute", ATTRIBUTE))
+        return attribution_findings(self._finished(ATTRIBUTE))
 
-    def _made(self, directory: Path | None, verb: str, below: str) -> Path:
+    @cached_property
+    def lens(self) -> LensFindings:
+        """Layers and heads read by the lens: every table and its verdict.
+
+        Raises:
+            RunError: There is none that is finished.
+        """
+        return lens_findings(self._finished(LENS))
+
+    def _finished(self, part: str) -> Path:
+        directory = PARTS[part](self.directory)
         if directory is not None:
             return directory
-        command = f"`merit-interp {verb} --recipe {self.directory / RECIPE}`"
-        begun = (self.directory / below).is_dir()
+        command = f"`merit-interp {part} --recipe {self.directory / RECIPE}`"
+        begun = (self.directory / part).is_dir()
         raise RunError(
-            f"{self.directory} holds no finished `{verb}`",
+            f"{self.directory} holds no finished `{part}`",
             valid=f"{command} {'with --resume ' if begun else ''}first",
         )
 
@@ -232,10 +239,35 @@ class Run:
         return self.attribution.shift
 
     @property
+    def lens_layers(self) -> pd.DataFrame:
+        """One row for each model, skill, measure and layer: what its state says of the answer."""
+        return self.lens.layers
+
+    @property
+    def lens_attention(self) -> pd.DataFrame:
+        """One row for each model, skill, position, kind of token, layer and head."""
+        return self.lens.attention
+
+    @property
+    def lens_heads(self) -> pd.DataFrame:
+        """One row for each head of the recipe's layers and skill: its change and its cost."""
+        return self.lens.heads
+
+    @property
+    def lens_direct(self) -> pd.DataFrame:
+        """One row for each model, skill and part of the last state: what it adds to the margin."""
+        return self.lens.direct
+
+    @property
+    def lens_direct_groups(self) -> pd.DataFrame:
+        """The same with parts put together."""
+        return self.lens.direct_groups
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables that the run has records for; each is a property of the run."""
-        there = {"": True, MASK: self.has_masking, ATTRIBUTE: self.has_attribution}
-        return tuple(name for name, table in TABLES.items() if there[table.part])
+        parts = ("", *self.parts)
+        return tuple(name for name, table in TABLES.items() if table.part in parts)
 
     def columns(self, table: str) -> pd.DataFrame:
         """What each column of a table means: one row a column.
@@ -265,46 +297,48 @@ class Run:
     def named_figure(self, name: str) -> NamedFigure:
         """The same with its name and its words, as `report.figures.write_named` takes it."""
         kind = name.partition("-")[0]
-        if kind == "mask":
-            figures = self._mask_figures
-        elif kind == "attribution":
-            figures = self._attribution_figures
-        else:
-            figures = self._study_figures
+        figures = self._part_figures(_PREFIXES[kind]) if kind in _PREFIXES else self._study_figures
         if name not in figures:
-            raise SettingError(f"{self.directory} has no figure {name!r}", valid=_listed(figures))
+            raise SettingError(f"{self.directory} has no figure {name!r}", valid=listed(figures))
         return figures[name]
 
     @property
     def figures(self) -> tuple[str, ...]:
         """Names of all figures that the run has records for; draws each of them."""
         names = [*self._study_figures]
-        names += self._mask_figures if self.has_masking else ()
-        names += self._attribution_figures if self.has_attribution else ()
+        for part in self.parts:
+            names += self._part_figures(part)
         return tuple(names)
+
+    def figures_of(self, part: str) -> tuple[NamedFigure, ...]:
+        """All figures of `mask`, `attribute` or `lens`.
+
+        Raises:
+            RunError: It was not run, or is not finished.
+            SettingError: There is no such part.
+        """
+        if part not in PARTS:
+            raise SettingError(f"no part {part!r}", valid=", ".join(PARTS))
+        return tuple(self._part_figures(part).values())
 
     @cached_property
     def _study_figures(self) -> dict[str, NamedFigure]:
-        findings = self.findings
-        figures = [*search_figures(findings), recipe_figure(findings), skills_figure(findings)]
-        table = skills_table(findings.summary)
-        if table.rows:
-            drawn = draw_skills_table(table)
-            figures.append(NamedFigure("skills-table", drawn, table.describe()))
-        landscape = search_landscape(findings.trials, n_layers=findings.n_layers)
-        if landscape.trials:
-            drawn = draw_search_landscape(landscape, unit=findings.unit)
-            figures.append(NamedFigure("search-landscape", drawn, landscape.describe()))
-        return _by_name([f for f in (*figures, *skill_figures(findings)) if f is not None])
+        return study_figures(self.findings)
+
+    def _part_figures(self, part: str) -> dict[str, NamedFigure]:
+        if part not in self._drawn:
+            if part == MASK:
+                figures = masking_figures(self.masking)
+            elif part == LENS:
+                figures = lens_figures(self.lens)
+            else:
+                figures = attribution_figures(self.attribution, self.attribution.item_sets[0])
+            self._drawn[part] = by_name(figures)
+        return self._drawn[part]
 
     @cached_property
-    def _mask_figures(self) -> dict[str, NamedFigure]:
-        return _by_name(masking_figures(self.masking))
-
-    @cached_property
-    def _attribution_figures(self) -> dict[str, NamedFigure]:
-        found = self.attribution
-        return _by_name(attribution_figures(found, found.item_sets[0]))
+    def _drawn(self) -> dict[str, dict[str, NamedFigure]]:
+        return {}
 
     def categories_figure(self, model: str) -> go.Figure:
         """What masking each layer costs each category of question in one model.
@@ -312,9 +346,7 @@ class Run:
         Args:
             model: `vlm`, `merged` or `backbone_transcripts`.
         """
-        found = self.masking
-        data = layer_categories(found.layers, model=model, chosen=found.run.plan.chosen)
-        return draw_layer_categories(data)
+        return category_figure(self.masking, model).figure
 
     def examples(self, *, each: int = 1, item_set: str | None = None) -> tuple[Example, ...]:
         """Attributed items that are typical of what merging did to an answer.
@@ -353,14 +385,7 @@ class Run:
             SettingError: The item was not attributed.
         """
         found = self.attribution
-        name = item_set or found.item_sets[0]
-        known = [i.item for i in found.run.items if i.item_set == name]
-        if item not in known:
-            raise SettingError(f"item {item!r} of {name!r} is not attributed", valid=_listed(known))
-        strip = attribution_strip(found.run, name, item)
-        return NamedFigure(
-            f"attribution-item-{item}", draw_attribution_strip(strip), strip.describe()
-        )
+        return item_figure(found, item_set or found.item_sets[0], item)
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r}, tables: {', '.join(self.tables)})"
@@ -370,18 +395,9 @@ class Run:
             self.directory,
             recipe=self.recipe,
             tables={name: TABLES[name].rows for name in self.tables},
-            missing=dict.fromkeys(t.part for n, t in TABLES.items() if n not in self.tables),
+            missing=[part for part in PARTS if part not in self.parts],
         )
 
 
-MOST_LISTED = 12
-"""Names that an error lists."""
-
-
-def _listed(names: Sequence[str] | dict[str, NamedFigure]) -> str:
-    shown = ", ".join(list(names)[:MOST_LISTED])
-    return f"{shown}, ..." if len(names) > MOST_LISTED else shown
-
-
-def _by_name(figures: Sequence[NamedFigure]) -> dict[str, NamedFigure]:
-    return {figure.name: figure for figure in figures}
+_PREFIXES = {"mask": MASK, "attribution": ATTRIBUTE, "lens": LENS}
+"""The part of a figure, by what its name begins with."""

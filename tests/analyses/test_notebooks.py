@@ -57,6 +57,7 @@ PRINTED = {
     "01_what_did_merging_restore": "On longer_clips: ",
     "02_which_layers_carry_reasoning": "rank 1 of all 56 sets of 3 layers",
     "03_which_frames_decide": "50.1% in the merged model (chance 12.5%); it moved",
+    "05_inside_the_chosen_layers": "merging changes that by +2.00",
     "04_perception_and_reasoning_over_depth": "merged: perception at layer 4.",
 }
 

@@ -46,13 +46,20 @@ def test_what_was_found_in_words(run: mi.Run) -> None:
     assert run.verdict_lines[-1].startswith("On longer_clips: ")
     assert run.mask_lines == run.masking.verdict.lines
     assert "50.1% in the merged model (chance 12.5%)" in run.attribution_lines[0]
-    assert run.lines == (*run.verdict_lines, *run.mask_lines, *run.attribution_lines)
+    assert "reasoning ends at +3.0" in run.lens_lines[0]
+    assert "merging changes that by +2.00" in run.lens_lines[0]
+    parts = (run.verdict_lines, run.mask_lines, run.attribution_lines, run.lens_lines)
+    assert run.lines == sum(parts, ())
 
 
 def test_every_figure_is_drawn_by_its_name(run: mi.Run) -> None:
     names = run.figures
     assert {"search-landscape", "pareto", "recipe", "skills", "skills-table"} <= set(names)
     assert {"mask-layers", "mask-sets", "mask-depth", "attribution-shift"} <= set(names)
+    assert {"lens-layers", "lens-head-costs"} <= set(names)
+    assert [figure.name for figure in run.figures_of("mask")] == [
+        name for name in names if name.startswith("mask-")
+    ]
     for name in names:
         named = run.named_figure(name)
         assert isinstance(run.figure(name), go.Figure)
@@ -62,6 +69,8 @@ def test_every_figure_is_drawn_by_its_name(run: mi.Run) -> None:
         run.figure("mask-heads")
     with pytest.raises(SettingError, match=r"no figure 'front'; valid: search-history, pareto"):
         run.figure("front")
+    with pytest.raises(SettingError, match=r"no part 'heads'; valid: mask, attribute, lens"):
+        run.figures_of("heads")
 
 
 def test_items_are_found_by_id_or_by_rule(run: mi.Run) -> None:
@@ -72,6 +81,8 @@ def test_items_are_found_by_id_or_by_rule(run: mi.Run) -> None:
     with pytest.raises(SettingError, match="item 'v99-0' of 'validation' is not attributed"):
         run.item_figure("v99-0")
     assert isinstance(run.categories_figure("vlm"), go.Figure)
+    with pytest.raises(SettingError, match="model 'other' was not masked; valid: vlm, merged"):
+        run.categories_figure("other")
 
 
 def test_a_wrong_path_or_an_unfinished_run_is_one_line(tmp_path: Path) -> None:
@@ -85,7 +96,7 @@ def test_a_wrong_path_or_an_unfinished_run_is_one_line(tmp_path: Path) -> None:
 def test_a_part_that_is_missing_names_its_command(tmp_path: Path) -> None:
     run = mi.open_run(write_run(tmp_path / "run", PLAN))
     assert run.tables == ("scores", "skills", "summary", "trials")
-    assert (run.mask_lines, run.attribution_lines) == ((), ())
+    assert (run.parts, run.mask_lines, run.attribution_lines, run.lens_lines) == ((), (), (), ())
     with pytest.raises(
         RunError, match=r"no finished `mask`; valid: `merit-interp mask --recipe .*"
     ):
