@@ -157,7 +157,7 @@ class VideoProcessor:
         inputs = {name: value for name, value in features.items() if isinstance(value, Tensor)}
         ids = inputs.pop("input_ids")[0].tolist()
         inputs.pop("attention_mask", None)
-        aligned = [name for name, value in inputs.items() if value.shape[1:] == (len(ids),)]
+        aligned = [name for name, value in inputs.items() if value.shape == (1, len(ids))]
         ((video,),) = features["text_replacement_offsets"]
         token_inputs = {name: inputs.pop(name)[0].tolist() for name in aligned}
         seen = self._seen(video["replacement"], ids, token_inputs, inputs)
