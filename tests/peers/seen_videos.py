@@ -9,6 +9,7 @@ process of its own.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -115,7 +116,21 @@ def save(path: Path, checkpoints: Mapping[str, Path]) -> None:
     np.savez(path, **arrays)
 
 
+def save_again(directory: Path) -> None:
+    """Processor files as transformers itself saves them, in `saved/` beside the checkpoint."""
+    from transformers import AutoProcessor
+
+    saved = directory.parent / "saved"
+    shutil.copytree(directory, saved)
+    for file in [*saved.glob("*processor_config.json"), *saved.glob("chat_template.*")]:
+        file.unlink()
+    AutoProcessor.from_pretrained(directory).save_pretrained(saved)
+
+
 if __name__ == "__main__":
     use_torchvision(Path(sys.argv[1]))
-    save(Path(sys.argv[2]), {Path(name).parent.name: Path(name) for name in sys.argv[3:]})
+    directories = [Path(name) for name in sys.argv[3:]]
+    save(Path(sys.argv[2]), {directory.parent.name: directory for directory in directories})
+    for directory in directories:
+        save_again(directory)
     print(json.dumps(differing_defaults()))

@@ -81,5 +81,16 @@ def test_prompts_and_pixels_are_equal(torchvision: _Side, name: str) -> None:
         assert difference <= (1.01 if name in FRAME_LISTS else 0.0), key
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_files_as_transformers_saves_them_are_read_the_same(torchvision: _Side, name: str) -> None:
+    """One processor_config.json with the video processor's settings within."""
+    directory = torchvision.checkpoints[name]
+    here, saved = seen(directory), seen(directory.parent / "saved")
+    assert not (directory.parent / "saved" / "video_preprocessor_config.json").exists()
+    assert set(here) == set(saved)
+    for key, array in here.items():
+        np.testing.assert_array_equal(array, saved[key], err_msg=key)
+
+
 def test_what_files_leave_out_is_as_in_the_families_own_classes(torchvision: _Side) -> None:
     assert torchvision.defaults == {}
