@@ -102,7 +102,7 @@ def draw_lens(data: LensLines) -> go.Figure:
     titles = [
         title
         for skill in skills
-        for title in (SKILL_MARKS[skill].label, "Merged minus VLM, same items")[:columns]
+        for title in (SKILL_MARKS[skill].label, "Merged minus VLM")[:columns]
     ]
     figure = make_subplots(
         rows=count, cols=columns, shared_xaxes=True, vertical_spacing=50 / height,

@@ -270,4 +270,4 @@ def _ends(row: pd.Series, name: str = "", *, scale: float = 1.0, digits: int = 2
 
 def _typeset(text: str) -> str:
     """Zero without a sign, and a minus as wide as a plus."""
-    return re.sub(r"-(?=\d)", "−", re.sub(r"[-+](?=0\.00?(?!\d))", "", text))
+    return re.sub(r"(?<!e)-(?=\d)", "−", re.sub(r"[-+](?=0\.00?(?!\d))", "", text))
