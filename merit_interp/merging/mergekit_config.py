@@ -241,6 +241,7 @@ def mergekit_from_recipe(recipe: Recipe, vlm: Checkpoint) -> str:
         sources["backbone"]["parameters"] = {"weight": _setting(filters, lambda share: share)}
     if recipe.base is not None:
         document["base_model"] = _model(recipe.base)
+        sources["base"] = {"model": _model(recipe.base), "layer_range": [0, n_layers]}
         parameters |= _task_parameters(recipe, filters)
     if parameters:
         document["parameters"] = parameters
