@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 PEERS ?= .peers
 
-.PHONY: demo test figures check-slow bench lint format chromium clean
+.PHONY: demo test families figures check-slow bench lint format chromium clean
 
 demo: $(STAMP)
 	$(BIN)/merit-interp demo --out runs/demo --resume
@@ -33,6 +33,14 @@ $(PEERS)/.installed: constraints.txt
 	$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt torch
 	$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt "mergekit>=0.1.5"
 	touch $@
+
+# Runs every family through the whole path, and writes what went through into README.
+families: $(STAMP)
+	rm -f .families.jsonl
+	MERIT_INTERP_VERIFIED=.families.jsonl \
+	  $(BIN)/python -m pytest tests/families/test_whole_path.py -n $(WORKERS)
+	$(BIN)/python -m tests.families.verified .families.jsonl
+	rm .families.jsonl
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
