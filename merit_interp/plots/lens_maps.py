@@ -196,7 +196,10 @@ def draw_head_maps(data: HeadMaps) -> go.Figure:
     n_rows = max((len(panel.rows) for panel in data.panels), default=1)
     styled(figure, title=data.title, height=170 + ROW_PIXELS * n_rows)
     figure.update_xaxes(showgrid=False, type="category", title_text="Head")
-    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
+    # the texts in the fields would widen the ranges
+    figure.update_yaxes(range=[n_rows - 0.5, -0.5], showgrid=False, type="category")
+    for column, panel in enumerate(data.panels, start=1):
+        figure.update_xaxes(range=[-0.5, len(panel.columns) - 0.5], row=1, col=column)
     return figure.update_yaxes(title_text="Text layer, counted from 0", row=1, col=1)
 
 
