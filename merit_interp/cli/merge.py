@@ -2,6 +2,7 @@
 
     merit-interp merge --recipe r.json --out merged
     merit-interp merge --vlm V --backbone B --base O --method ties --coefficient 0.5 --out merged
+    merit-interp merge --from-mergekit config.yml --out merged
     merit-interp merge --vlm V --backbone B --schedule attention --items items.jsonl --out merged
 
 This file parses, calls and prints; it must not touch a tensor.
@@ -29,6 +30,12 @@ def merge(
     out: Annotated[Path, typer.Option("--out", help="Checkpoint directory to write; new.")],
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="recipe.json; or say what to merge, as below.")
+    ] = None,
+    from_mergekit: Annotated[
+        Path | None, typer.Option(help="A mergekit YAML file that says what to merge.")
+    ] = None,
+    to_mergekit: Annotated[
+        Path | None, typer.Option(help="Write what is merged as mergekit's YAML too.")
     ] = None,
     vlm: Annotated[str | None, typer.Option("--vlm", help="The VLM: directory or hub id.")] = None,
     backbone: Annotated[str | None, typer.Option("--backbone", help="Its text backbone.")] = None,
@@ -77,9 +84,12 @@ def merge(
     from json import dumps
 
     from merit_interp.merging.export import write_merged
+    from merit_interp.merging.mergekit_config import mergekit_from_recipe
     from merit_interp.merging.recipe_models import opened
+    from merit_interp.record_files import write_whole
 
     options = {
+        "from-mergekit": from_mergekit,
         "vlm": vlm, "backbone": backbone, "base": base, "method": method, "layers": layers,
         "coefficient": coefficient, "weights": weights, "pattern": pattern,
         "projections": projections, "set": settings or None, "seed": seed,
@@ -88,6 +98,8 @@ def merge(
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     chosen = _chosen(recipe, given, device, dtype)
+    if to_mergekit is not None:
+        write_whole(to_mergekit, mergekit_from_recipe(chosen, opened(chosen.vlm)).encode())
     with bytes_progress() as progress:
         write_merged(
             chosen,
@@ -106,6 +118,7 @@ def merge(
 
 def _chosen(recipe: Path | None, options: Mapping[str, Any], device: str, dtype: str) -> Recipe:
     """The recipe of the file, or the one that the options say."""
+    from merit_interp.merging.mergekit_config import recipe_from_mergekit
     from merit_interp.merging.plain_recipe import plain_recipe
     from merit_interp.recipe import read_recipe
 
@@ -116,6 +129,13 @@ def _chosen(recipe: Path | None, options: Mapping[str, Any], device: str, dtype:
                 valid="--recipe alone, or --vlm, --backbone and what to merge",
             )
         return read_recipe(recipe)
+    if "from-mergekit" in options:
+        if len(options) > 1:
+            raise SettingError(
+                f"--from-mergekit says what to merge, and so does --{list(options)[1]}",
+                valid="--from-mergekit alone",
+            )
+        return recipe_from_mergekit(options["from-mergekit"])
     for needed in ("vlm", "backbone"):
         if needed not in options:
             raise SettingError(f"--{needed} is missing", valid="--recipe, or --vlm and --backbone")
