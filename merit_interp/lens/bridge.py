@@ -77,8 +77,10 @@ def bridge_engine(loaded: LoadedModel) -> Iterator[BridgeEngine]:
             # ImportError: the adapter wants torchvision, which is not installed for its sake
             AttributeError, ImportError, KeyError, NotImplementedError, RuntimeError, ValueError,
         ) as error:  # fmt: skip
+            # its advice on what to install would replace torch
+            why = str(error).partition(". ")[0]
             raise CheckpointError(
-                f"TransformerLens cannot bridge {loaded.source}: {error}", valid="--engine modules"
+                f"TransformerLens cannot bridge {loaded.source}: {why}", valid="--engine modules"
             ) from error
         yield BridgeEngine(bridge, loaded.n_layers, loaded.source)
 

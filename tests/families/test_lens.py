@@ -7,11 +7,14 @@ the model's own answer.
 from __future__ import annotations
 
 import pytest
+import torch
 
 from merit_interp.benchmarks.items import ItemFile
 from merit_interp.lens.bridge import is_bridgeable
 from merit_interp.lens.heads import attention_weights, head_changes
 from merit_interp.lens.model_reading import HeadStates, ReadModel, chosen_engine, read_model
+from merit_interp.lens.module_engine import module_engine
+from merit_interp.lens.reads import read_batch
 from merit_interp.lens.token_kinds import QUESTION, VISUAL, token_kinds
 from merit_interp.records import LensReading
 from merit_interp.scoring.evaluation import Evaluation
@@ -51,3 +54,21 @@ def test_a_family_is_read(family: TinyFamily, clips: ItemFile) -> None:
     assert check.logit_difference < 1e-4
     # nothing changed is known as such, whatever the shapes of a layer's heads
     assert not any(sum(change.change.values()) for change in head_changes(weights, weights))
+
+
+def test_transformer_lens_and_the_modules_read_the_same(
+    family: TinyFamily, clips: ItemFile
+) -> None:
+    loaded = family.vlm
+    with chosen_engine(loaded, "auto") as (bridge, why):
+        if why:
+            pytest.skip(why)
+        evaluation = Evaluation(loaded, clips, clips.items[:4], LETTER)
+        kinds = {index: token_kinds(evaluation, index) for index in evaluation.encoded}
+        (batch,) = evaluation.batches
+        bridged = read_batch(bridge, evaluation, batch, kinds)
+    with module_engine(loaded) as modules:
+        plain = read_batch(modules, evaluation, batch, kinds)
+    for name in ("states", "heads", "attention", "mlps", "shares"):
+        for found, wanted in zip(getattr(bridged, name), getattr(plain, name), strict=True):
+            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)

@@ -123,6 +123,7 @@ def test_families_that_transformer_lens_lacks(
     with chosen_engine(loaded, "auto") as (found, reason):
         assert found.name == engine
         assert why in reason
+        assert "install" not in reason
     if engine == "transformer_lens":
         assert is_bridgeable(loaded)
         with chosen_engine(loaded, "modules") as (found, reason):
