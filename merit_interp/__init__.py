@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from merit_interp.errors import MeritError
     from merit_interp.explore.demo_run import demo_run
+    from merit_interp.explore.pictures import keep_pictures
     from merit_interp.explore.run import Run, open_run
     from merit_interp.recipe import Recipe, read_recipe
 
 __version__ = "0.1.0"
-__all__ = ["MeritError", "Recipe", "Run", "demo_run", "open_run", "read_recipe"]
+__all__ = ["MeritError", "Recipe", "Run", "demo_run", "keep_pictures", "open_run", "read_recipe"]
 
 _HOMES = {
     "MeritError": "errors",
     "Recipe": "recipe",
     "Run": "explore.run",
     "demo_run": "explore.demo_run",
+    "keep_pictures": "explore.pictures",
     "open_run": "explore.run",
     "read_recipe": "recipe",
 }

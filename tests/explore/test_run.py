@@ -46,8 +46,8 @@ def test_what_was_found_in_words(run: mi.Run) -> None:
     assert run.verdict_lines[-1].startswith("On longer_clips: ")
     assert run.mask_lines == run.masking.verdict.lines
     assert "50.1% in the merged model (chance 12.5%)" in run.attribution_lines[0]
-    assert "reasoning ends at +3.0" in run.lens_lines[0]
-    assert "merging changes that by +2.00" in run.lens_lines[0]
+    assert "reasoning ends at +0.57" in run.lens_lines[0]
+    assert "merging changes that by +1.04" in run.lens_lines[0]
     parts = (run.verdict_lines, run.mask_lines, run.attribution_lines, run.lens_lines)
     assert run.lines == sum(parts, ())
 
