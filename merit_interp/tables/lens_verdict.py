@@ -171,8 +171,8 @@ def _heads(run: LensRun, heads: pd.DataFrame) -> str:
         top = rows.iloc[int(rows[f"cost_{model}"].to_numpy().argmax())]
         count = int((rows[f"p_{model}_holm"] < ALPHA).sum())
         parts.append(
-            f"masking a single one is shown to change {skill} for {count} of {n_heads}, most for "
-            f"{_named(top)} ({top[f'cost_{model}']:.2f} nats of margin lost, "
+            f"masking a single one is shown to change {skill} for {count} of {n_heads} (greatest "
+            f"cost: {_named(top)}, {top[f'cost_{model}']:.2f} nats of margin, "
             f"{_ends(top, f'cost_{model}')})"
         )
     if model == MERGED:

@@ -80,7 +80,9 @@ def test_five_lines(findings: LensFindings) -> None:
     assert "40.0% in the VLM and 43.3% in the merged model (more: +3.3 points" in verdict.attention
     assert "most in layer 1, +10.0" in verdict.attention
     assert "in weights head 1 of layer 1 changed most (20% of its norm)" in verdict.heads
-    assert "shown to change reasoning for 1 of 2, most for head 0 of layer 1" in verdict.heads
+    assert (
+        "shown to change reasoning for 1 of 2 (greatest cost: head 0 of layer 1, " in verdict.heads
+    )
     assert "heads of the recipe's layers +0.40" in verdict.direct
     assert "read through TransformerLens" in verdict.checks
     assert "logits within 3e-07 of transformers'" in verdict.checks
