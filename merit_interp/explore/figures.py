@@ -7,6 +7,7 @@ The names are those of the files in a run's `figures/`. This file must not know 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from merit_interp.errors import SettingError
@@ -63,7 +64,9 @@ def item_figure(findings: AttributionFindings, item_set: str, item: str) -> Name
     if item not in known:
         raise SettingError(f"item {item!r} of {item_set!r} is not attributed", valid=listed(known))
     strip = attribution_strip(findings.run, item_set, item)
-    return NamedFigure(f"attribution-item-{item}", draw_attribution_strip(strip), strip.describe())
+    # an id may hold anything, a figure's name is that of a file
+    name = re.sub(r"[^\w.-]", "_", item)
+    return NamedFigure(f"attribution-item-{name}", draw_attribution_strip(strip), strip.describe())
 
 
 def listed(names: Iterable[str] | Mapping[str, NamedFigure]) -> str:

@@ -85,6 +85,14 @@ def test_items_are_found_by_id_or_by_rule(run: mi.Run) -> None:
         run.categories_figure("other")
 
 
+def test_a_figure_of_an_item_is_a_file_in_its_directory(tmp_path: Path) -> None:
+    path = write_study(tmp_path / "run")
+    for name in ("attributions.jsonl", "attributed_items.jsonl"):
+        lines = (path / "attribute" / name).read_text()
+        (path / "attribute" / name).write_text(lines.replace('"v03-0"', '"../v 03"'))
+    assert mi.open_run(path).item_figure("../v 03").name == "attribution-item-.._v_03"
+
+
 def test_a_wrong_path_or_an_unfinished_run_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(mi.MeritError, match=r"no run at .*nothing; valid: a directory that"):
         mi.open_run(tmp_path / "nothing")
