@@ -54,7 +54,8 @@ def slerp(vlm: Weight, backbone: Weight, coefficient: float, context: MergeConte
         return linear(vlm, backbone, coefficient, context)
     angle = math.acos(cosine)
     shares = [math.sin(part * angle) / math.sin(angle) for part in (1 - coefficient, coefficient)]
-    return vlm * shares[0] + backbone * shares[1]
+    # in float32 the two products and their sum are rounded apart, up to two units in all
+    return (vlm.double() * shares[0] + backbone.double() * shares[1]).to(vlm.dtype)
 
 
 def _cosine(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -95,8 +95,8 @@ def _stream(
 def _write_behind(writer: BinaryIO) -> None:
     """Begin to put on disk what was written, and give its memory back once it is there.
 
-    Left alone, the kernel collects gigabytes before it begins, and then the last fsync waits for
-    all of them: this takes half the time of `cp` and a sync, and other files stay in memory.
+    Left alone, the kernel collects gigabytes before it begins, the last fsync waits for all of
+    them, and other files are driven out of its memory.
     """
     if hasattr(os, "posix_fadvise"):  # not on macOS
         os.posix_fadvise(writer.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

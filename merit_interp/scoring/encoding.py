@@ -149,19 +149,12 @@ def encode_transcript(model: LoadedModel, item: Item, scoring: Scoring) -> Encod
 
     Raises:
         ItemError: The item has no transcript, or its text cannot be answered.
-        CheckpointError: Letters are not distinct single tokens.
+        CheckpointError: Letters are not distinct single tokens, or the chat template drops text.
     """
     if item.transcript is None:
         raise ItemError("there is no transcript")
     text = f"{item.transcript}\n{question_text(item, scoring)}"
-    prompt = f"{text}\n"
-    if model.tokenizer.chat_template:
-        conversation = [{"role": "user", "content": text}]
-        prompt = str(
-            model.tokenizer.apply_chat_template(
-                conversation, tokenize=False, add_generation_prompt=True
-            )
-        )
+    prompt = _chat(model, text, item.transcript) if model.tokenizer.chat_template else f"{text}\n"
     ids, option_ids = _tokens(model.tokenizer, prompt, item, scoring, model.source)
     return EncodedItem(
         item=item,
@@ -170,6 +163,24 @@ def encode_transcript(model: LoadedModel, item: Item, scoring: Scoring) -> Encod
         vision_inputs={},
         token_inputs={},
         frame_tokens=None,
+    )
+
+
+def _chat(model: LoadedModel, text: str, transcript: str) -> str:
+    """A text as the user's turn; templates made for images and video read a list of parts."""
+    for content in (text, [{"type": "text", "text": text}]):
+        conversation: Any = [{"role": "user", "content": content}]
+        prompt = str(
+            model.tokenizer.apply_chat_template(
+                conversation, tokenize=False, add_generation_prompt=True
+            )
+        )
+        # a template that does not know the form drops the text without a word
+        if transcript.strip() in prompt:
+            return prompt
+    raise CheckpointError(
+        f"the chat template of {model.source} drops or changes an item's text",
+        valid="a template that writes content given as text, or as a list of parts",
     )
 
 

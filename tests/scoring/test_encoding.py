@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import pytest
@@ -160,3 +161,29 @@ def test_there_are_no_more_options_than_letters(
     item = dataclasses.replace(ITEM, options=tuple(str(i) for i in range(27)))
     with pytest.raises(ItemError, match="27 options"):
         encode_item(vlm, processor, item, video, LETTER)
+
+
+PARTS_ONLY = (
+    "{% for message in messages %}{% for part in message['content'] %}"
+    "{% if part is mapping %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+)
+
+
+def test_a_template_of_parts_gets_parts(backbone: LoadedModel) -> None:
+    model = with_template(backbone, PARTS_ONLY)
+    item = dataclasses.replace(ITEM, transcript="a circle, then a square")
+    text = model.tokenizer.decode(encode_transcript(model, item, TEXT).input_ids)
+    assert text == f"a circle, then a square\n{ITEM.question}"
+
+
+def test_a_template_that_drops_the_question_is_refused(backbone: LoadedModel) -> None:
+    model = with_template(backbone, "{{ 'nothing of it' }}")
+    item = dataclasses.replace(ITEM, transcript="a circle, then a square")
+    with pytest.raises(CheckpointError, match="drops or changes an item"):
+        encode_transcript(model, item, TEXT)
+
+
+def with_template(model: LoadedModel, template: str) -> LoadedModel:
+    tokenizer = copy.deepcopy(model.tokenizer)
+    tokenizer.chat_template = template
+    return dataclasses.replace(model, tokenizer=tokenizer)
