@@ -84,8 +84,7 @@ def merge(
     from json import dumps
 
     from merit_interp.merging.export import write_merged
-    from merit_interp.merging.mergekit_config import mergekit_from_recipe
-    from merit_interp.merging.recipe_models import opened
+    from merit_interp.models.checkpoint_files import opened
     from merit_interp.record_files import write_whole
 
     options = {
@@ -99,6 +98,8 @@ def merge(
     given = {name: value for name, value in options.items() if value is not None}
     chosen = _chosen(recipe, given, device, dtype)
     if to_mergekit is not None:
+        from merit_interp.merging.mergekit_config import mergekit_from_recipe
+
         write_whole(to_mergekit, mergekit_from_recipe(chosen, opened(chosen.vlm)).encode())
     with bytes_progress() as progress:
         write_merged(
@@ -118,8 +119,6 @@ def merge(
 
 def _chosen(recipe: Path | None, options: Mapping[str, Any], device: str, dtype: str) -> Recipe:
     """The recipe of the file, or the one that the options say."""
-    from merit_interp.merging.mergekit_config import recipe_from_mergekit
-    from merit_interp.merging.plain_recipe import plain_recipe
     from merit_interp.recipe import read_recipe
 
     if recipe is not None:
@@ -135,7 +134,11 @@ def _chosen(recipe: Path | None, options: Mapping[str, Any], device: str, dtype:
                 f"--from-mergekit says what to merge, and so does --{list(options)[1]}",
                 valid="--from-mergekit alone",
             )
+        from merit_interp.merging.mergekit_config import recipe_from_mergekit
+
         return recipe_from_mergekit(options["from-mergekit"])
+    from merit_interp.merging.plain_recipe import plain_recipe
+
     for needed in ("vlm", "backbone"):
         if needed not in options:
             raise SettingError(f"--{needed} is missing", valid="--recipe, or --vlm and --backbone")

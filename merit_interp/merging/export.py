@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import functools
 import shutil
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,9 @@ from merit_interp.recipe import Recipe, write_recipe
 from merit_interp.record_files import directory_written_whole
 
 GIB = 2**30
+AT_ONCE = 2
+"""Weight files written at a time where blocks are merged one by one: one waits for the disk, the
+other computes."""
 PIECE = 2**18
 """Values merged at a time: little enough to stay in a processor's cache, four times as fast."""
 
@@ -147,24 +151,59 @@ def _write_weights(
         # refused before gigabytes are written; where a file must be read first, after that
         known = {role: fingerprint(checkpoint) for role, checkpoint in others.items()}
         require_made_for(recipe, vlm=fingerprint(vlm), **known)
-    total, written = vlm.n_bytes, 0
-    with fingerprinted_meanwhile(*others.values()) as found, ThreadPoolExecutor(1) as thread:
-        for file in vlm.files:
-            stamp = file_stamp(file)
-            digest = None if known_digest(file) else PassingDigest(thread)
-
-            def seen(block: memoryview, digest: PassingDigest | None = digest) -> None:
-                nonlocal written
-                if digest is not None:
-                    digest.update(block)
-                written += len(block)
-                progress(written, total)
-
-            stream_weight_file(file, directory / file.name, sides.changes(file), seen=seen)
-            if digest is not None:
-                remember_digest(file, stamp, digest.hexdigest())
+    at_once = AT_ONCE if merge_method(recipe.method).is_elementwise else 1
+    passed = _Passed(vlm.n_bytes, progress)
+    with (
+        fingerprinted_meanwhile(*others.values()) as found,
+        ThreadPoolExecutor(1) as hashing,
+        ThreadPoolExecutor(at_once) as writing,
+    ):
+        tasks = [
+            writing.submit(_write_file, file, directory / file.name, sides, passed, hashing)
+            for file in vlm.files
+        ]
+        try:
+            for task in tasks:
+                task.result()
+        except BaseException:
+            # what failed, or Ctrl-C, is not to wait for gigabytes that nobody will read
+            passed.stop.set()
+            raise
         known = {role: found(checkpoint) for role, checkpoint in others.items()}
         require_made_for(recipe, vlm=fingerprint(vlm), **known)
+
+
+def _write_file(
+    file: Path, target: Path, sides: _Sides, passed: _Passed, hashing: ThreadPoolExecutor
+) -> None:
+    """Write one weight file; its digest is remembered if it was not known."""
+    stamp = file_stamp(file)
+    digest = None if known_digest(file) else PassingDigest(hashing)
+
+    def seen(block: memoryview) -> None:
+        if digest is not None:
+            digest.update(block)
+        passed.add(len(block))
+
+    stream_weight_file(file, target, sides.changes(file), seen=seen)
+    if digest is not None:
+        remember_digest(file, stamp, digest.hexdigest())
+
+
+class _Passed:
+    """Bytes of all files that were read, told as they pass; raises in every thread once stopped."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None]) -> None:
+        self.stop = threading.Event()
+        self._total, self._done, self._progress = total, 0, progress
+        self._lock = threading.Lock()
+
+    def add(self, n_bytes: int) -> None:
+        if self.stop.is_set():
+            raise CancelledError
+        with self._lock:
+            self._done += n_bytes
+            self._progress(self._done, self._total)
 
 
 def _sides(

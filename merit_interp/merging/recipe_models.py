@@ -10,19 +10,10 @@ from __future__ import annotations
 
 from merit_interp.errors import RecipeError
 from merit_interp.merging.in_memory import InMemoryMerge, Weights
-from merit_interp.models.checkpoint_files import Checkpoint
+from merit_interp.models.checkpoint_files import Checkpoint, opened
 from merit_interp.models.fingerprints import fingerprint
 from merit_interp.models.loading import Placement, load_vlm
 from merit_interp.recipe import ModelReference, Recipe
-
-
-def opened(reference: ModelReference) -> Checkpoint:
-    """A model's checkpoint; headers are read, weights are not.
-
-    Raises:
-        CheckpointError: It cannot be opened.
-    """
-    return Checkpoint.open(reference.source, revision=reference.revision)
 
 
 def merge_of(

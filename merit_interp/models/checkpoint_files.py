@@ -25,6 +25,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from merit_interp.errors import CheckpointError
+from merit_interp.recipe import ModelReference
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -236,6 +237,15 @@ class Checkpoint:
                 valid=f"{len(self.stored)} tensors, the first {next(iter(self.stored))}",
             )
         return self.stored[name]
+
+
+def opened(reference: ModelReference) -> Checkpoint:
+    """The checkpoint that a recipe names; headers are read, weights are not.
+
+    Raises:
+        CheckpointError: It cannot be opened.
+    """
+    return Checkpoint.open(reference.source, revision=reference.revision)
 
 
 def _locate(
