@@ -31,7 +31,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 ResumeOption = Annotated[bool, typer.Option(help="Go on with an interrupted run.")]
 OverwriteOption = Annotated[bool, typer.Option(help="Delete the earlier run in --out first.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
-BatchOption = Annotated[int, typer.Option(min=1, help="Most rows in one forward pass.")]
+BatchOption = Annotated[
+    int, typer.Option("--batch-size", "--batch", min=1, help="Most rows in one forward pass.")
+]
 MaxFailedOption = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Share of items that may fail to decode.")
 ]
