@@ -237,3 +237,17 @@ def open_run_directory(path: Path, *, resume: bool = False, overwrite: bool = Fa
             f"cannot write {path}: {error.strerror}", valid="a directory that can be written"
         ) from None
     return path
+
+
+def finished_part(run_dir: Path, name: str, records: str) -> Path | None:
+    """Where a finished part of a run lies: the run itself, or the directory of its name below it.
+
+    Args:
+        run_dir: Of the run.
+        name: Of the part, like `mask`.
+        records: The file that such a part has and no other.
+    """
+    for directory in (run_dir, run_dir / name):
+        if (directory / records).exists() and (directory / FINISHED_MARKER).exists():
+            return directory
+    return None

@@ -22,7 +22,7 @@ from merit_interp.plots.attribution_overview import (
 )
 from merit_interp.plots.attribution_shift import attribution_shift, draw_attribution_shift
 from merit_interp.plots.attribution_strip import attribution_strip, draw_attribution_strip
-from merit_interp.record_files import FINISHED_MARKER
+from merit_interp.record_files import finished_part
 from merit_interp.report.figures import FIGURES, NamedFigure, write_named
 from merit_interp.report.item_browser import BrowsedItem, browsed_items
 from merit_interp.tables.attribution_examples import KINDS, Example, example_items
@@ -98,10 +98,7 @@ class AttributionPart:
 
 def attribution_directory(run_dir: Path) -> Path | None:
     """Where the finished attribution of a run lies; None where there is none."""
-    for directory in (run_dir, run_dir / ATTRIBUTE):
-        if (directory / RECORDS).exists() and (directory / FINISHED_MARKER).exists():
-            return directory
-    return None
+    return finished_part(run_dir, ATTRIBUTE, RECORDS)
 
 
 def attribution_part(run_dir: Path) -> AttributionPart | None:

@@ -24,7 +24,7 @@ from merit_interp.plots.lens_maps import (
     direct_maps,
     draw_head_maps,
 )
-from merit_interp.record_files import FINISHED_MARKER
+from merit_interp.record_files import finished_part
 from merit_interp.report.figures import FIGURES, NamedFigure, write_named
 from merit_interp.tables.lens_frames import PLAN, LensRun
 from merit_interp.tables.lens_tables import LensFindings, lens_findings
@@ -66,10 +66,7 @@ class LensPart:
 
 def lens_directory(run_dir: Path) -> Path | None:
     """Where the finished lens run of a run lies; None where there is none."""
-    for directory in (run_dir, run_dir / LENS):
-        if (directory / PLAN).exists() and (directory / FINISHED_MARKER).exists():
-            return directory
-    return None
+    return finished_part(run_dir, LENS, PLAN)
 
 
 def lens_part(run_dir: Path) -> LensPart | None:

@@ -18,7 +18,7 @@ from merit_interp.plots.masking_heads import draw_head_costs, head_costs
 from merit_interp.plots.masking_layers import draw_layer_importance, layer_importance
 from merit_interp.plots.masking_sets import draw_set_distributions, set_distributions
 from merit_interp.plots.style import SKILL_MARKS
-from merit_interp.record_files import FINISHED_MARKER
+from merit_interp.record_files import finished_part
 from merit_interp.report.figures import FIGURES, NamedFigure, write_named
 from merit_interp.tables.masking_depth import BEFORE_AFTER, DepthNumber
 from merit_interp.tables.masking_effects import SWEEP
@@ -81,10 +81,7 @@ class MaskingPart:
 
 def sweep_directory(run_dir: Path) -> Path | None:
     """Where the finished sweep of a run lies; None where there is none."""
-    for directory in (run_dir, run_dir / MASK):
-        if (directory / SWEEP).exists() and (directory / FINISHED_MARKER).exists():
-            return directory
-    return None
+    return finished_part(run_dir, MASK, SWEEP)
 
 
 def masking_part(run_dir: Path) -> MaskingPart | None:
