@@ -75,6 +75,19 @@ class Scoring(_Frozen):
     max_frames: int = Field(default=16, ge=1)
     """Most frames given to the model; a shorter video gives all of its frames."""
 
+    @model_serializer(mode="wrap")
+    def _first_fields_and_set_ones(
+        self, written: Callable[[Scoring], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Fields that came after version 1's first recipes are in the file only where they say
+        something else than their default."""
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in written(self).items()
+            if name in ("answers", "max_frames") or getattr(self, name) != fields[name].default
+        }
+
 
 class ItemsReference(_Frozen):
     """The items that a recipe was found on."""

@@ -58,6 +58,10 @@ class ItemScore(Row):
     """Why the item has no score."""
     item_set: str = ""
     """Name of the item set: `validation`, `longer`, ..."""
+    pair: str = ""
+    """The item's pair, where its benchmark is built from pairs."""
+    pair_part: str = ""
+    """Which part of the pair it belongs to."""
 
     @property
     def chosen(self) -> int | None:

@@ -51,6 +51,10 @@ class Item:
     """The benchmark's own kind of question."""
     group: str = ""
     """The video's identity, for clustering and splits; the path of the video where not given."""
+    pair: str = ""
+    """Items of one pair count for a pair metric only together (Vinoground, TempCompass)."""
+    pair_part: str = ""
+    """Which part of the pair: the items of one part are right together or not at all."""
     start_s: float | None = None
     """The question is about the video from here on."""
     end_s: float | None = None

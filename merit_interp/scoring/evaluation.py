@@ -309,6 +309,8 @@ class Evaluation:
                 status="failed" if index in self.failures else "ok",
                 reason=self.failures.get(index),
                 item_set=item_set,
+                pair=item.pair,
+                pair_part=item.pair_part,
             )
             for index, item in enumerate(self.items)
         ]
