@@ -1,0 +1,68 @@
+r"""Options that stand within the text of a question, one a line with its letter.
+
+    question, options = split_options("What is red?\n(A) the car\n(B) the door")
+
+This file must not know any benchmark.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+
+_LETTER = re.compile(r"^[ \t]*(?:\(([A-Z])\)|([A-Z])[.):])[ \t]*", re.MULTILINE)
+# what a prompt says after the last option is not part of that option
+_INSTRUCTION = re.compile(r"(?:answer|please|only|select|choose|best option)\b", re.IGNORECASE)
+
+
+def split_options(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """The question without its options, and the options without their letters.
+
+    The options are the last run of lines that begin with the letters A, B, C, ... in their order,
+    as "A. ", "A) ", "A: " or "(A) ". Lines after an option belong to it, save instructions after
+    the last one ("Answer with the letter ...").
+
+    Returns:
+        None where there are not at least two options after a question.
+    """
+    marks = list(_LETTER.finditer(text))
+    starts = [i for i, mark in enumerate(marks) if _letter(mark) == "A"]
+    for start in reversed(starts):
+        run = [
+            mark
+            for mark, letter in zip(marks[start:], string.ascii_uppercase, strict=False)
+            if _letter(mark) == letter
+        ]
+        question = text[: run[0].start()].strip()
+        if len(run) >= 2 and len(run) == len(marks) - start and question:
+            ends = [mark.start() for mark in run[1:]] + [len(text)]
+            options = [text[mark.end() : end] for mark, end in zip(run, ends, strict=True)]
+            options[-1] = _without_instruction(options[-1])
+            return question, tuple(option.strip() for option in options)
+    return None
+
+
+def _letter(mark: re.Match[str]) -> str:
+    return mark[1] or mark[2]
+
+
+def _without_instruction(option: str) -> str:
+    first, *lines = option.split("\n")
+    kept = [first]
+    for line in lines:
+        if _INSTRUCTION.match(line.strip()):
+            break
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def option_of_letter(letter: str, n_options: int) -> int | None:
+    """Index of the option that a gold letter names: "C", "c", "(C)" or "C." is 2.
+
+    None where it is no letter of one of these options.
+    """
+    match = re.fullmatch(r"\(?([A-Za-z])[.)]?", letter.strip())
+    if match is None:
+        return None
+    index = string.ascii_uppercase.index(match[1].upper())
+    return index if index < n_options else None

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from merit_interp.benchmarks.inline_options import option_of_letter, split_options
+
+
+@pytest.mark.parametrize("form", ["({})", "{}.", "{})", "{}:"])
+def test_options_in_each_form(form: str) -> None:
+    lines = [f"{form.format(letter)} option {letter}" for letter in "ABC"]
+    found = split_options("What is red?\n" + "\n".join(lines))
+    assert found == ("What is red?", ("option A", "option B", "option C"))
+
+
+def test_an_instruction_after_the_last_option_is_no_part_of_it() -> None:
+    text = "Which?\nA. one\nB. two\nAnswer with the option's letter directly."
+    assert split_options(text) == ("Which?", ("one", "two"))
+
+
+def test_an_option_may_have_two_lines() -> None:
+    assert split_options("Which?\nA. one\nand more\nB. two\nand more") == (
+        "Which?",
+        ("one\nand more", "two\nand more"),
+    )
+
+
+def test_a_question_may_have_lines_of_its_own() -> None:
+    text = "A. Smith and B. Jones meet.\nWho speaks first?\n(A) Smith\n(B) Jones"
+    assert split_options(text) == (
+        "A. Smith and B. Jones meet.\nWho speaks first?",
+        ("Smith", "Jones"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["Which?", "Which?\nA. one", "A. one\nB. two", "Which?\nB. two\nC. three"]
+)
+def test_what_has_no_options(text: str) -> None:
+    assert split_options(text) is None
+
+
+def test_a_letter_out_of_order_is_not_guessed_at() -> None:
+    assert split_options("Which?\nA. one\nC. three\nB. two") is None
+
+
+@pytest.mark.parametrize(
+    ("letter", "index"), [("C", 2), ("c", 2), ("(C)", 2), ("C.", 2), ("E", None), ("CD", None)]
+)
+def test_letters(letter: str, index: int | None) -> None:
+    assert option_of_letter(letter, 4) == index
