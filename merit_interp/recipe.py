@@ -37,6 +37,7 @@ from pydantic import (
 
 from merit_interp.errors import RecipeError
 from merit_interp.record_files import write_whole
+from merit_interp.scoring_settings import Scoring as Scoring
 
 FORMAT = "merit-interp/recipe"
 VERSION = 1
@@ -65,28 +66,6 @@ class ModelReference(_Frozen):
     """Hub revision; null for a directory."""
     fingerprint: str
     """`sha256:...` over config and weights (`models.fingerprints`)."""
-
-
-class Scoring(_Frozen):
-    """How an item becomes a prompt and a score; equal settings give comparable scores."""
-
-    answers: Literal["letter", "option_text"] = "letter"
-    """Whose log-probability an option has: its letter after a lettered list, or its own text."""
-    max_frames: int = Field(default=16, ge=1)
-    """Most frames given to the model; a shorter video gives all of its frames."""
-
-    @model_serializer(mode="wrap")
-    def _first_fields_and_set_ones(
-        self, written: Callable[[Scoring], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """Fields that came after version 1's first recipes are in the file only where they say
-        something else than their default."""
-        fields = type(self).model_fields
-        return {
-            name: value
-            for name, value in written(self).items()
-            if name in ("answers", "max_frames") or getattr(self, name) != fields[name].default
-        }
 
 
 class ItemsReference(_Frozen):

@@ -14,18 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from merit_interp.lens_records import HeadChange, LensCheck, LensPlan, LensReading
 from merit_interp.provenance import provenance
 from merit_interp.recipe import ModelReference, Recipe, write_recipe
 from merit_interp.record_files import write_json
-from merit_interp.records import (
-    HeadChange,
-    ItemScore,
-    LensCheck,
-    LensPlan,
-    LensReading,
-    MaskedScores,
-    Row,
-)
+from merit_interp.records import ItemScore, MaskedScores, Row
 
 N_VIDEOS, N_LAYERS, N_HEADS, CHOSEN = 12, 3, 2, (1,)
 BASE = (0.0, 0.2, 0.4, 0.6)

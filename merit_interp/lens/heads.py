@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from merit_interp.lens_records import HeadChange
 from merit_interp.models.loading import LoadedModel
-from merit_interp.records import HeadChange
 
 HeadOutputs = Float[Tensor, "items heads hidden"]
 

@@ -26,8 +26,8 @@ from merit_interp.lens.module_engine import eager_attention, module_engine
 from merit_interp.lens.reads import Reads, read_batch
 from merit_interp.lens.sites import Engine
 from merit_interp.lens.token_kinds import PromptKinds
+from merit_interp.lens_records import TOKEN_KINDS, LensCheck, LensReading
 from merit_interp.models.loading import LoadedModel
-from merit_interp.records import TOKEN_KINDS, LensCheck, LensReading
 from merit_interp.scoring.batches import Batch
 from merit_interp.scoring.evaluation import Evaluation
 

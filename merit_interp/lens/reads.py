@@ -19,7 +19,7 @@ from torch import Tensor
 
 from merit_interp.lens.sites import Engine, Listener, Site
 from merit_interp.lens.token_kinds import QUESTION, PromptKinds
-from merit_interp.records import TOKEN_KINDS
+from merit_interp.lens_records import TOKEN_KINDS
 from merit_interp.scoring.batches import Batch
 from merit_interp.scoring.evaluation import Evaluation
 from merit_interp.tensor_shapes import KeptLogits

@@ -28,6 +28,7 @@ from merit_interp.lens.heads import AttentionWeights, attention_weights, head_ch
 from merit_interp.lens.model_reading import HeadStates, ReadModel, chosen_engine, read_model
 from merit_interp.lens.settings import LensSettings
 from merit_interp.lens.token_kinds import PromptKinds, token_kinds
+from merit_interp.lens_records import LensPlan, LensReading
 from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.merging.recipe_evaluation import ItemSet
 from merit_interp.merging.recipe_models import merge_of
@@ -43,7 +44,7 @@ from merit_interp.record_files import (
     write_json,
     write_whole,
 )
-from merit_interp.records import LensPlan, LensReading, MaskedScores, Provenance
+from merit_interp.records import MaskedScores, Provenance
 from merit_interp.scoring.evaluation import Evaluation
 
 VLM, MERGED, BACKBONE = "vlm", "merged", "backbone_transcripts"

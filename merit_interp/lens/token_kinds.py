@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from merit_interp.errors import ItemError
-from merit_interp.records import TOKEN_KINDS
+from merit_interp.lens_records import TOKEN_KINDS
 from merit_interp.scoring.encoding import question_text
 from merit_interp.scoring.evaluation import Evaluation
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from merit_interp.records import TOKEN_KINDS
+from merit_interp.lens_records import TOKEN_KINDS
 from merit_interp.statistics.clusters import FloatArray
 from merit_interp.statistics.contrasts import linear_means
 from merit_interp.tables.lens_frames import SKILLS, LensRun

@@ -19,18 +19,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from merit_interp.errors import RunError
+from merit_interp.lens_records import HeadChange, LensCheck, LensPlan, LensReading
 from merit_interp.recipe import Recipe
 from merit_interp.record_files import read_jsonl
-from merit_interp.records import (
-    HeadChange,
-    ItemScore,
-    LensCheck,
-    LensPlan,
-    LensReading,
-    MaskedScores,
-    MaskedSet,
-    Provenance,
-)
+from merit_interp.records import ItemScore, MaskedScores, MaskedSet, Provenance
 from merit_interp.statistics.clusters import FloatArray
 from merit_interp.tables.masking_effects import ModelEffects, model_effects
 from merit_interp.tables.run_records import read_run

@@ -16,7 +16,7 @@ from merit_interp.lens.model_reading import HeadStates, ReadModel, chosen_engine
 from merit_interp.lens.module_engine import module_engine
 from merit_interp.lens.reads import read_batch
 from merit_interp.lens.token_kinds import QUESTION, VISUAL, token_kinds
-from merit_interp.records import LensReading
+from merit_interp.lens_records import LensReading
 from merit_interp.scoring.evaluation import Evaluation
 from tests.families.conftest import LETTER, TinyFamily
 
