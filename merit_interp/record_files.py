@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from merit_interp.errors import RunError
 
@@ -28,6 +28,17 @@ FINISHED_MARKER = "finished.json"
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that its name only ever shows the whole content.
+
+    Raises:
+        RunError: The directory cannot be written, or the disk is full.
+    """
+    with file_written_whole(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def file_written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into that takes its final name only if the block ends well.
 
     Raises:
         RunError: The directory cannot be written, or the disk is full.
@@ -43,7 +54,7 @@ def write_whole(path: Path, content: bytes) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())

@@ -1,0 +1,29 @@
+"""The benchmarks that can be imported, one small file each.
+
+    benchmark_named("video_mme").title
+
+A file is loaded when its benchmark is asked for. This file must not know how any of them is read.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from merit_interp.benchmarks.importing import Benchmark
+from merit_interp.errors import SettingError
+
+NAMES = ("video_mme",)
+"""Modules of this package, each with its `BENCHMARK`."""
+
+
+def benchmark_named(name: str) -> Benchmark:
+    """The importer of a benchmark; "video-mme" is "video_mme".
+
+    Raises:
+        SettingError: There is no such benchmark.
+    """
+    module = name.lower().replace("-", "_")
+    if module not in NAMES:
+        raise SettingError(f"there is no importer for {name!r}", valid=", ".join(NAMES))
+    return cast("Benchmark", import_module(f"{__name__}.{module}").BENCHMARK)

@@ -1,0 +1,327 @@
+"""Published annotation files become an items file: what every importer shares.
+
+    summary = import_items(VIDEO_MME, annotations, videos, out, ImportOptions(), read_roles(None))
+
+An importer is a `Benchmark`: a function from annotation files to items, and words about them. Here
+the items get their skill and their video, and are written with a record of the import and of every
+row that was left out. No row is kept, so a benchmark's size costs no memory. This file must not
+know any one benchmark, and loads no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from merit_interp.benchmarks.annotation_files import Row, RowError
+from merit_interp.benchmarks.import_summary import (
+    ImportSource,
+    ImportSummary,
+    SummaryCounts,
+    digest_of,
+)
+from merit_interp.benchmarks.items import Item, Span, contradictions
+from merit_interp.benchmarks.roles import Roles
+from merit_interp.benchmarks.video_folder import VIDEO_SUFFIXES, VideoFolder
+from merit_interp.errors import ItemError, RunError, SettingError
+from merit_interp.record_files import file_written_whole, write_json
+
+Bounds = Literal["keep", "drop"]
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What a user chooses, whatever the benchmark."""
+
+    subset: str | None = None
+    """Only this part of the benchmark; all of it where None."""
+    bounds: Bounds = "keep"
+    """Whether items keep the part of the video that they ask about; drop it for pre-cut videos."""
+    follow_links: bool = False
+    """Accept symbolic links that lead out of the video folder."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One row that became an item."""
+
+    item: Item
+    """Its video is relative to the video folder, with or without suffix; roles set its skill."""
+    duration_s: float | None = None
+    """Of the video, where the annotations say."""
+    roles_of: tuple[str, ...] = ()
+    """Categories whose roles count; the item's own where empty."""
+    flags: tuple[str, ...] = ()
+    """What a user should know about it, each "kind" or "kind: detail"."""
+    other_videos: tuple[str, ...] = ()
+    """Where else in the folder the video may lie."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One row that did not become an item."""
+
+    row: str
+    """Its id, or where it stands, like "val.csv, row 17"."""
+    reason: str
+    """ "kind" or "kind: detail"; rows are counted by kind."""
+
+
+Outcome = Imported | LeftOut
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One published benchmark: how its files are read, and what is known about them."""
+
+    name: str
+    """As on the command line, and the name of the importer's file."""
+    title: str
+    annotations: str
+    """In words: which files `--annotations` takes."""
+    read: Callable[[Path, ImportOptions], Iterator[Outcome]]
+    """Rows of the annotations at a path, as items or with the reason why not."""
+    files: Callable[[Path, ImportOptions], tuple[Path, ...]]
+    """The files that `read` reads, for the record; often `lambda path, _: files_in(path)`."""
+    checked: Literal["data", "code", "card", "memory"]
+    """How far the format was checked: the file itself, code that reads it, words about it."""
+    source: str
+    """Where the files are published."""
+    evidence: str = "none"
+    """In words: what is known about where the answer can be seen."""
+    subsets: tuple[str, ...] = ()
+    """Parts that `--subset` chooses from."""
+    video_suffixes: tuple[str, ...] = VIDEO_SUFFIXES
+
+
+def outcomes(
+    rows: Iterable[Row], convert: Callable[[Row], Outcome | Iterable[Outcome]]
+) -> Iterator[Outcome]:
+    """Convert rows; one that raises a `RowError` is left out with its message.
+
+    Args:
+        rows: Of an annotation file.
+        convert: One row to one outcome, or to several where a row holds several questions.
+    """
+    for row in rows:
+        try:
+            done = convert(row)
+            several = (done,) if isinstance(done, Imported | LeftOut) else tuple(done)
+        except RowError as fault:
+            several = (LeftOut(row.place, str(fault)),)
+        yield from several
+
+
+def answer_index(options: tuple[str, ...], answer: str) -> int:
+    """Index of the option that is the answer's text; the first where two are.
+
+    Raises:
+        RowError: No option is.
+    """
+    if answer not in options:
+        raise RowError(f"answer is none of the options: {answer!r}")
+    return options.index(answer)
+
+
+def answer_letter(options: tuple[str, ...], letter: str) -> int:
+    """Index of the option of a letter: "B", "b", "(B)" or "B." is 1.
+
+    Raises:
+        RowError: It is no letter of an option.
+    """
+    bare = letter.strip().strip("().").upper()
+    index = ord(bare) - ord("A") if len(bare) == 1 else -1
+    if not 0 <= index < len(options):
+        raise RowError(f"answer is no letter of an option: {letter!r}")
+    return index
+
+
+def without_repeats(options: tuple[str, ...], answer: int) -> tuple[tuple[str, ...], int]:
+    """Each option once, and where the right one is then.
+
+    Two equal options cannot be told apart: where one is right, so is the other.
+    """
+    once = tuple(dict.fromkeys(options))
+    if len(once) == len(options) or not 0 <= answer < len(options):
+        return options, answer
+    return once, once.index(options[answer])
+
+
+def spans_within(
+    spans: Iterable[Span], duration_s: float | None
+) -> tuple[tuple[Span, ...], tuple[str, ...]]:
+    """Evidence cut to the video, sorted, each span once, and flags that say what was cut.
+
+    Args:
+        spans: Starts and ends in seconds.
+        duration_s: End of the video; None where it is not known.
+    """
+    kept: list[Span] = []
+    flags: list[str] = []
+    for start, end in sorted(set(spans)):
+        if end < start:
+            flags.append(f"evidence that ends before it begins was dropped: {start:g} to {end:g} s")
+        elif duration_s is not None and start > duration_s:
+            flags.append(f"evidence past the end was dropped: {start:g} to {end:g} s")
+        elif duration_s is not None and end > duration_s:
+            flags.append(f"evidence past the end was clipped: {end:g} to {duration_s:g} s")
+            kept.append((max(start, 0.0), duration_s))
+        elif start < 0:
+            flags.append(f"evidence before the beginning was clipped: {start:g} s")
+            kept.append((0.0, max(end, 0.0)))
+        else:
+            kept.append((start, end))
+    return tuple(kept), tuple(flags)
+
+
+def import_items(
+    benchmark: Benchmark,
+    annotations: Path,
+    videos: Path,
+    out: Path,
+    options: ImportOptions,
+    roles: Roles,
+    *,
+    overwrite: bool = False,
+) -> ImportSummary:
+    """Write the items file of a benchmark, and beside it what was left out and a record.
+
+    `out` holds the items, `<stem>.left_out.jsonl` the rows that are none, each with its reason, and
+    `<stem>.import.json` the summary.
+
+    Args:
+        benchmark: Which one.
+        annotations: Its published file or files.
+        videos: Folder of its videos.
+        out: The items file to write.
+        options: Subset, bounds, links.
+        roles: Skill of each category.
+        overwrite: Replace an items file that is there.
+
+    Raises:
+        ItemError: Annotations or videos are missing or of another form, or no row became an item.
+        SettingError: The benchmark has no such subset.
+        RunError: `out` is there already, or cannot be written.
+    """
+    out = Path(out)
+    _check_subset(benchmark, options)
+    _check_out(out, overwrite)
+    folder = VideoFolder(Path(videos), benchmark.video_suffixes, options.follow_links)
+    files = benchmark.files(Path(annotations), options)
+    counts = SummaryCounts()
+    left_out = out.with_name(f"{out.stem}.left_out.jsonl")
+    with ExitStack() as written:
+        # the items take their name last: with them, all the rest is there
+        items_file = written.enter_context(file_written_whole(out))
+        left_file = written.enter_context(file_written_whole(left_out))
+        target = _Target(benchmark, folder, os.path.realpath(out.parent), roles, counts)
+        for outcome in benchmark.read(Path(annotations), options):
+            target.write(outcome, items_file, left_file)
+        if not counts.items:
+            raise ItemError(_nothing(benchmark, counts))
+        source = ImportSource(
+            benchmark=benchmark.name,
+            checked=benchmark.checked,
+            subset=options.subset,
+            bounds=options.bounds,
+            videos=str(videos),
+            annotations={str(file): digest_of(file) for file in files},
+            roles=roles.table.get(benchmark.name, {}),
+        )
+        summary = counts.summary(source, roles.replaced.get(benchmark.name, {}))
+        write_json(out.with_name(f"{out.stem}.import.json"), summary.to_row())
+    return summary
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where items go, and what they get on the way."""
+
+    benchmark: Benchmark
+    folder: VideoFolder
+    base: str
+    """Directory of the items file, without symbolic links."""
+    roles: Roles
+    counts: SummaryCounts
+
+    def write(self, outcome: Outcome, items: BinaryIO, left_out: BinaryIO) -> None:
+        """Write one row to where it belongs, and count it."""
+        if isinstance(outcome, Imported):
+            try:
+                item = self._finished(outcome)
+            except RowError as fault:
+                outcome = LeftOut(outcome.item.id, str(fault))
+            else:
+                items.write(_line(item.to_row()))
+                return
+        self.counts.leave_out(outcome.reason)
+        left_out.write(_line(dataclasses.asdict(outcome)))
+
+    def _finished(self, imported: Imported) -> Item:
+        """The item with its skill and its video, fit to be written."""
+        item = imported.item
+        if self.counts.has(item.id):
+            raise RowError("id is used already")
+        path = self.folder.find(item.video, *imported.other_videos, directory=item.fps is not None)
+        categories = imported.roles_of or (item.category,)
+        options, answer = without_repeats(item.options, item.answer)
+        repeats = ("repeated option was dropped",) if len(options) < len(item.options) else ()
+        item = dataclasses.replace(
+            item,
+            video=self._written(path),
+            options=options,
+            answer=answer,
+            skill=self.roles.skill_of(self.benchmark.name, categories),
+            fps=item.fps if path.is_dir() else None,
+        )
+        problems = contradictions(item)
+        if problems:
+            raise RowError(f"not a valid item: {problems[0]}")
+        self.counts.add(
+            item,
+            duration_s=imported.duration_s,
+            categories=categories,
+            flags=(*imported.flags, *repeats),
+        )
+        return item
+
+    def _written(self, path: Path) -> str:
+        inside = path.is_relative_to(self.base) and os.path.realpath(path).startswith(
+            self.base + os.sep
+        )
+        return os.path.relpath(path, self.base) if inside else str(path)
+
+
+def _line(row: object) -> bytes:
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
+
+
+def _nothing(benchmark: Benchmark, counts: SummaryCounts) -> str:
+    if not counts.left_out:
+        return f"no row of {benchmark.title} was read"
+    reason, n = counts.left_out.most_common(1)[0]
+    first = counts.first_of[reason]
+    return (
+        f"none of {counts.left_out.total()} rows of {benchmark.title} became an item; "
+        f"{n} of them: {reason} (the first: {first})"
+    )
+
+
+def _check_subset(benchmark: Benchmark, options: ImportOptions) -> None:
+    if options.subset is None or options.subset in benchmark.subsets:
+        return
+    valid = ", ".join(benchmark.subsets) or "no --subset"
+    raise SettingError(f"{benchmark.name} has no subset {options.subset!r}", valid=valid)
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    if out.is_dir():
+        raise RunError(f"{out} is a directory", valid="--out FILE, like items.jsonl")
+    if out.exists() and not overwrite:
+        raise RunError(f"{out} is there already", valid="--overwrite or another --out")

@@ -1,0 +1,77 @@
+"""Finding a benchmark's videos in the folder where a user has them.
+
+    folder = VideoFolder(Path("videos"), suffixes=(".mp4", ".mkv"))
+    folder.find("fFjv93ACGo8")  # Path("/.../videos/fFjv93ACGo8.mp4")
+
+Annotation files come from others: a name that leads out of the folder is refused. This file must
+not open a video.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from merit_interp.benchmarks.annotation_files import RowError
+from merit_interp.errors import ItemError
+
+VIDEO_SUFFIXES = (".mp4", ".MP4", ".mkv", ".webm", ".avi")
+
+
+@dataclass(frozen=True)
+class VideoFolder:
+    """A folder of videos, and what may be in it."""
+
+    path: Path
+    suffixes: tuple[str, ...] = VIDEO_SUFFIXES
+    """Tried in this order where a record names a video without its suffix."""
+    follow_links: bool = False
+    """Symbolic links may lead out of the folder."""
+
+    def __post_init__(self) -> None:
+        if not self.path.is_dir():
+            raise ItemError(f"there is no video folder {self.path}", valid="--videos DIR")
+
+    @cached_property
+    def root(self) -> str:
+        """The folder without symbolic links."""
+        return os.path.realpath(self.path)
+
+    def find(self, *names: str, directory: bool = False) -> Path:
+        """The absolute path of a video.
+
+        Args:
+            names: Paths relative to the folder, with or without suffix; the first that is there.
+            directory: The video may be a directory of frames.
+
+        Raises:
+            RowError: None is there, or one leads out of the folder.
+        """
+        for name in names:
+            self._check_name(name)
+            for path in self._candidates(name):
+                if path.is_file() or (directory and path.is_dir()):
+                    return self._within(path, name)
+        raise RowError(f"no video: {names[0]}")
+
+    def _check_name(self, name: str) -> None:
+        whole = os.path.normpath(os.path.join(self.root, name))  # noqa: PTH118  (keeps "..")
+        if not whole.startswith(self.root + os.sep):
+            raise RowError(f"video leaves the folder: {name}")
+
+    def _candidates(self, name: str) -> list[Path]:
+        path = Path(self.root, os.path.normpath(name))
+        known = path.suffix in self.suffixes
+        # the part behind a name's last dot is no suffix in "2I9-kvemtSU_510.0_660.0"
+        others = [] if known else [path.with_name(path.name + end) for end in self.suffixes]
+        return [path, *others]
+
+    def _within(self, path: Path, name: str) -> Path:
+        target = os.path.realpath(path)
+        if target.startswith(self.root + os.sep):
+            return path
+        if not self.follow_links:
+            raise RowError(f"video is a link out of the folder: {name}")
+        return Path(target)
