@@ -110,7 +110,8 @@ def test_items_whose_evidence_cannot_be_told_apart_are_not_applicable(
 
 def test_a_clue_between_sampled_frames_is_not_covered() -> None:
     """CG-Bench: clues of seconds in videos of half an hour."""
-    sparse = dataclasses.replace(VIDEO, spans_s=((0.0, 0.04), (9.0, 9.04), (18.0, 18.04), (27, 27)))
+    moments = tuple((9.0 * i, 9.0 * i + 0.04) for i in range(4))
+    sparse = dataclasses.replace(VIDEO, spans_s=moments)
     assert isinstance(
         controlled_video("evidence_removed", sparse, evidence=((10.0, 14.0),)), NotApplicable
     )
@@ -142,8 +143,9 @@ def test_equal_keys_show_equal_frames() -> None:
     for name in CONTROLS:
         control = VideoControl(name)
         for item in (two, other):
-            frames = [control.shown(i, VIDEO).frames for i in (one, item)]  # type: ignore[union-attr]
-            assert (control.key(one) != control.key(item)) or np.array_equal(*frames)
+            if control.key(one) == control.key(item):
+                first, second = (control.shown(i, VIDEO).frames for i in (one, item))  # type: ignore[union-attr]
+                np.testing.assert_array_equal(first, second)
     assert VideoControl("black").key(one) == VideoControl("black").key(other)
     assert VideoControl("evidence_only").key(one) != VideoControl("evidence_only").key(other)
 
