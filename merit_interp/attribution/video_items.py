@@ -25,8 +25,9 @@ from merit_interp.attribution.controls import CONTROLS, controlled_frames, item_
 from merit_interp.attribution.evidence import frames_in_evidence
 from merit_interp.attribution.framed_items import FramedItem, ItemSize
 from merit_interp.attribution.units import pixels_by_unit
+from merit_interp.benchmarks.decoding import DecodingSettings, ItemVideos
 from merit_interp.benchmarks.items import Item, ItemFile
-from merit_interp.benchmarks.videos import Video, decode_video
+from merit_interp.benchmarks.videos import Video
 from merit_interp.errors import CheckpointError, ItemError, SettingError, VideoError
 from merit_interp.models.loading import LoadedModel
 from merit_interp.models.processors import SeenVideo, video_processor_for
@@ -53,6 +54,8 @@ class VideoSettings:
     """Of shuffled frames."""
     cache_gib: float = 2.0
     """Memory for pixels."""
+    decoding: DecodingSettings | None = None
+    """How videos are decoded; the defaults if not given."""
 
 
 class VideoItems:
@@ -92,14 +95,15 @@ class VideoItems:
         self.baseline = settings.baseline or next(iter(BASELINES))
         """What stands for an absent frame."""
         self._vlm = vlm
-        self._item_file = item_file
+        self.videos = ItemVideos(item_file, settings.scoring, settings.decoding)
+        """The items' frames."""
         self._settings = settings
         self._processor = video_processor_for(vlm.directory, vlm.family)
         self._kept: dict[tuple[int, str], FramedItem] = {}
         self._room = int(settings.cache_gib * 2**30)
         for place, item in enumerate(self.items):
             try:
-                video = self._decoded(item)
+                video = self.videos.decoded(item)
                 framed = self._first_framed(item, video)
             except (VideoError, ItemError) as error:
                 self.failures[place] = str(error)
@@ -133,7 +137,7 @@ class VideoItems:
         if key in self._kept:
             return self._kept[key]
         item = self.items[place]
-        framed = self._framed(item, self._decoded(item), condition)
+        framed = self._framed(item, self.videos.decoded(item), condition)
         self._keep(key, framed)
         return framed
 
@@ -146,15 +150,6 @@ class VideoItems:
         if framed.n_bytes <= self._room:
             self._room -= framed.n_bytes
             self._kept[key] = framed
-
-    def _decoded(self, item: Item) -> Video:
-        return decode_video(
-            self._item_file.video_path(item),
-            max_frames=self._settings.scoring.max_frames,
-            start_s=item.start_s,
-            end_s=item.end_s,
-            fps=item.fps,
-        )
 
     def _first_framed(self, item: Item, video: Video) -> FramedItem:
         """The item on its video; settles which baseline serves, where none was asked for."""

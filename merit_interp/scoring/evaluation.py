@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from merit_interp.benchmarks.decoding import DecodingSettings, ItemVideos
 from merit_interp.benchmarks.items import Item, ItemFile
-from merit_interp.benchmarks.videos import Video, decode_video
 from merit_interp.errors import ItemError, NotANumberError, VideoError
 from merit_interp.models.loading import LoadedModel
 from merit_interp.models.processors import VideoProcessor, video_processor_for
@@ -58,6 +58,7 @@ class Evaluation:
         cache_budget_gib: Memory for visual features, in GiB; what does not fit goes to disk.
         max_failed: Share of items that may fail.
         transcripts: Ask about each item's transcript in place of its video.
+        decoding: How videos are decoded; the defaults if not given.
         cache_directory: Where features that do not fit go; a temporary directory if not given.
         progress: Told how many items are prepared.
 
@@ -78,6 +79,7 @@ class Evaluation:
         cache_budget_gib: float = 2.0,
         max_failed: float = 0.0,
         transcripts: bool = False,
+        decoding: DecodingSettings | None = None,
         cache_directory: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -87,6 +89,8 @@ class Evaluation:
         self.item_file = item_file
         self.items = tuple(items)
         self.scoring = scoring
+        self.videos = ItemVideos(item_file, scoring, decoding)
+        """The items' frames."""
         self.failures: dict[int, str] = {}
         """Why an item could not be prepared, by its index."""
         self.encoded: dict[int, EncodedItem] = {}
@@ -135,7 +139,7 @@ class Evaluation:
     def _prepare_clip(self, processor: VideoProcessor, indices: Sequence[int]) -> None:
         """Encode the items that ask about one clip; it is decoded and seen once."""
         try:
-            video = self._decoded(self.items[indices[0]])
+            video = self.videos.decoded(self.items[indices[0]])
         except VideoError as error:
             self.failures.update(dict.fromkeys(indices, str(error)))
             return
@@ -163,15 +167,6 @@ class Evaluation:
             check_feature_count(features, n_vectors, self.model.source)
             self._cache.put(key, features)
         return key
-
-    def _decoded(self, item: Item) -> Video:
-        return decode_video(
-            self.item_file.video_path(item),
-            max_frames=self.scoring.max_frames,
-            start_s=item.start_s,
-            end_s=item.end_s,
-            fps=item.fps,
-        )
 
     def _refuse_failures(self, max_failed: float) -> None:
         if len(self.failures) <= max_failed * len(self.items):
@@ -237,7 +232,7 @@ class Evaluation:
         for index in batch.items:
             item = self.items[index]
             encoded[index] = encode_item(
-                self.model, self._processor, item, self._decoded(item), self.scoring
+                self.model, self._processor, item, self.videos.decoded(item), self.scoring
             )
         return inputs | self._vision_inputs([encoded[index] for index in batch.row_items])
 
