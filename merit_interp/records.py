@@ -53,7 +53,8 @@ class ItemScore(Row):
     """Index of the right option."""
     log_probs: tuple[float, ...] = ()
     """Log-probability of each option given the prompt, in nats; empty where status is failed."""
-    status: Literal["ok", "failed"] = "ok"
+    status: Literal["ok", "failed", "not_applicable"] = "ok"
+    """`not_applicable`: a video control says nothing of this item."""
     reason: str | None = None
     """Why the item has no score."""
     item_set: str = ""
@@ -101,6 +102,20 @@ class ItemScore(Row):
         top = max(self.log_probs)
         total = math.log(sum(math.exp(v - top) for v in self.log_probs)) + top
         return -sum(math.exp(v - total) * (v - total) for v in self.log_probs)
+
+
+@dataclass(frozen=True)
+class ControlScore(ItemScore):
+    """One item scored by one model under a video control."""
+
+    video_control: str = ""
+    """What was shown in place of the video: `black`, `shuffled`, `evidence_removed`, ..."""
+
+    @classmethod
+    def of(cls, score: ItemScore, video_control: str) -> ControlScore:
+        """The score of an item on what a control shows."""
+        values = {f.name: getattr(score, f.name) for f in dataclasses.fields(score)}
+        return cls(**values, video_control=video_control)
 
 
 @dataclass(frozen=True)
