@@ -113,6 +113,21 @@ class Row:
         """
         return pairs_of_numbers(self.value(name), name)
 
+    def rows(self, name: str) -> tuple[Row, ...]:
+        """The field as rows of its own: a list of objects, or one object.
+
+        Raises:
+            RowFault: It is missing, or is something else.
+        """
+        value = self.value(name)
+        parts = [value] if isinstance(value, Mapping) else value
+        if not isinstance(parts, list) or not all(isinstance(part, Mapping) for part in parts):
+            raise RowFault(f"field {name!r} is no list of objects")
+        return tuple(
+            Row(f"{self.place}, {name} {number}", part, self.key)
+            for number, part in enumerate(parts, start=1)
+        )
+
 
 def _text(value: object) -> str | None:
     if isinstance(value, str):

@@ -54,15 +54,3 @@ def _without_instruction(option: str) -> str:
             break
         kept.append(line)
     return "\n".join(kept)
-
-
-def option_of_letter(letter: str, n_options: int) -> int | None:
-    """Index of the option that a gold letter names: "C", "c", "(C)" or "C." is 2.
-
-    None where it is no letter of one of these options.
-    """
-    match = re.fullmatch(r"\(?([A-Za-z])[.)]?", letter.strip())
-    if match is None:
-        return None
-    index = string.ascii_uppercase.index(match[1].upper())
-    return index if index < n_options else None

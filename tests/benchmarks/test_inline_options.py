@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from merit_interp.benchmarks.inline_options import option_of_letter, split_options
+from merit_interp.benchmarks.inline_options import split_options
 
 
 @pytest.mark.parametrize("form", ["({})", "{}.", "{})", "{}:"])
@@ -41,10 +41,3 @@ def test_what_has_no_options(text: str) -> None:
 
 def test_a_letter_out_of_order_is_not_guessed_at() -> None:
     assert split_options("Which?\nA. one\nC. three\nB. two") is None
-
-
-@pytest.mark.parametrize(
-    ("letter", "index"), [("C", 2), ("c", 2), ("(C)", 2), ("C.", 2), ("E", None), ("CD", None)]
-)
-def test_letters(letter: str, index: int | None) -> None:
-    assert option_of_letter(letter, 4) == index
