@@ -117,12 +117,12 @@ class Row:
         """The field as rows of its own: a list of objects, or one object.
 
         Raises:
-            RowFault: It is missing, or is something else.
+            RowError: It is missing, or is something else.
         """
         value = self.value(name)
         parts = [value] if isinstance(value, Mapping) else value
         if not isinstance(parts, list) or not all(isinstance(part, Mapping) for part in parts):
-            raise RowFault(f"field {name!r} is no list of objects")
+            raise RowError(f"field {name!r} is no list of objects")
         return tuple(
             Row(f"{self.place}, {name} {number}", part, self.key)
             for number, part in enumerate(parts, start=1)
