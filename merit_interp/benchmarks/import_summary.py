@@ -178,7 +178,7 @@ def _counts(tallies: Mapping[str, _Tally]) -> dict[str, Count]:
 
 
 def _short(name: str) -> bytes:
-    return hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest()
 
 
 def _kind(reason: str) -> str:

@@ -32,7 +32,7 @@ from merit_interp.benchmarks.video_folder import VIDEO_SUFFIXES, VideoFolder
 from merit_interp.errors import ItemError, RunError, SettingError
 from merit_interp.record_files import file_written_whole, write_json
 
-Bounds = Literal["keep", "drop"]
+BOUNDS = ("keep", "drop")
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,14 @@ class ImportOptions:
 
     subset: str | None = None
     """Only this part of the benchmark; all of it where None."""
-    bounds: Bounds = "keep"
+    bounds: str = "keep"
     """Whether items keep the part of the video that they ask about; drop it for pre-cut videos."""
     follow_links: bool = False
     """Accept symbolic links that lead out of the video folder."""
+
+    def __post_init__(self) -> None:
+        if self.bounds not in BOUNDS:
+            raise SettingError(f"bounds are {self.bounds!r}", valid=" or ".join(BOUNDS))
 
 
 @dataclass(frozen=True)
@@ -254,17 +258,18 @@ class _Target:
         """Write one row to where it belongs, and count it."""
         if isinstance(outcome, Imported):
             try:
-                item = self._finished(outcome)
+                line = self._finished(outcome)
             except RowError as fault:
                 outcome = LeftOut(outcome.item.id, str(fault))
             else:
-                items.write(_line(item.to_row()))
+                items.write(line)
                 return
         self.counts.leave_out(outcome.reason)
-        left_out.write(_line(dataclasses.asdict(outcome)))
+        row = json.dumps(dataclasses.asdict(outcome), ensure_ascii=False)
+        left_out.write(row.encode(errors="replace") + b"\n")
 
-    def _finished(self, imported: Imported) -> Item:
-        """The item with its skill and its video, fit to be written."""
+    def _finished(self, imported: Imported) -> bytes:
+        """The item with its skill and its video, as the line to write."""
         item = imported.item
         if self.counts.has(item.id):
             raise RowError("id is used already")
@@ -283,13 +288,14 @@ class _Target:
         problems = contradictions(item)
         if problems:
             raise RowError(f"not a valid item: {problems[0]}")
+        line = _line(item)
         self.counts.add(
             item,
             duration_s=imported.duration_s,
             categories=categories,
             flags=(*imported.flags, *repeats),
         )
-        return item
+        return line
 
     def _written(self, path: Path) -> str:
         inside = path.is_relative_to(self.base) and os.path.realpath(path).startswith(
@@ -298,8 +304,11 @@ class _Target:
         return os.path.relpath(path, self.base) if inside else str(path)
 
 
-def _line(row: object) -> bytes:
-    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
+def _line(item: Item) -> bytes:
+    try:
+        return (json.dumps(item.to_row(), ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:
+        raise RowError("text has half a character (a lone surrogate)") from None
 
 
 def _nothing(benchmark: Benchmark, counts: SummaryCounts) -> str:

@@ -52,7 +52,7 @@ class VideoFolder:
         for name in names:
             self._check_name(name)
             for path in self._candidates(name):
-                if path.is_file() or (directory and path.is_dir()):
+                if os.path.isfile(path) or (directory and os.path.isdir(path)):  # noqa: PTH112, PTH113
                     return self._within(path, name)
         raise RowError(f"no video: {names[0]}")
 
