@@ -16,13 +16,15 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from merit_interp.benchmarks.decoding import DecodingSettings, ItemVideos
 from merit_interp.benchmarks.items import Item, ItemFile
+from merit_interp.benchmarks.video_controls import NO_EVIDENCE, NotApplicable, VideoControl
+from merit_interp.benchmarks.videos import Video
 from merit_interp.errors import ItemError, NotANumberError, VideoError
 from merit_interp.models.loading import LoadedModel
 from merit_interp.models.processors import VideoProcessor, video_processor_for
@@ -59,6 +61,7 @@ class Evaluation:
         max_failed: Share of items that may fail.
         transcripts: Ask about each item's transcript in place of its video.
         decoding: How videos are decoded; the defaults if not given.
+        control: What is shown in place of each video; the video itself if not given.
         cache_directory: Where features that do not fit go; a temporary directory if not given.
         progress: Told how many items are prepared.
 
@@ -80,6 +83,7 @@ class Evaluation:
         max_failed: float = 0.0,
         transcripts: bool = False,
         decoding: DecodingSettings | None = None,
+        control: VideoControl | None = None,
         cache_directory: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -93,8 +97,11 @@ class Evaluation:
         """The items' frames."""
         self.failures: dict[int, str] = {}
         """Why an item could not be prepared, by its index."""
+        self.not_applicable: dict[int, str] = {}
+        """Why the control says nothing of an item, by its index."""
         self.encoded: dict[int, EncodedItem] = {}
         """Prepared items by their index, without their pixels."""
+        self._control = control
         self._cache = VisualCache(int(cache_budget_gib * 2**30), cache_directory)
         self._keys: dict[int, str] = {}
         self._inputs: dict[Batch, dict[str, Any]] = {}
@@ -114,7 +121,8 @@ class Evaluation:
     def _prepare(self, progress: Progress | None) -> None:
         clips: dict[tuple[object, ...], list[int]] = {}
         for index, item in enumerate(self.items):
-            clip = (item.video, item.start_s, item.end_s, item.fps)
+            shown = () if self._control is None else self._control.key(item)
+            clip = (item.video, item.start_s, item.end_s, item.fps, shown)
             clips.setdefault(clip, []).append(index)
         done = 0
         for indices in clips.values():
@@ -139,9 +147,12 @@ class Evaluation:
     def _prepare_clip(self, processor: VideoProcessor, indices: Sequence[int]) -> None:
         """Encode the items that ask about one clip; it is decoded and seen once."""
         try:
-            video = self.videos.decoded(self.items[indices[0]])
+            video = self._shown(self.items[indices[0]])
         except VideoError as error:
             self.failures.update(dict.fromkeys(indices, str(error)))
+            return
+        if isinstance(video, NotApplicable):
+            self.not_applicable.update(dict.fromkeys(indices, video.reason))
             return
         seen = see_video(processor, video)
         self._encode(
@@ -155,6 +166,16 @@ class Evaluation:
         for index in encoded:
             self._keys[index] = key
             self.encoded[index] = self.encoded[index].without(self.model.family.video_inputs[:1])
+
+    def _shown(self, item: Item) -> Video | NotApplicable:
+        """An item's video, or what the control shows in its place."""
+        if self._control is None:
+            return self.videos.decoded(item)
+        if self._control.lacks_evidence(item):
+            return NotApplicable(NO_EVIDENCE)
+        video = self.videos.decoded(item)
+        shown = self._control.shown(item, video)
+        return shown if isinstance(shown, NotApplicable) else shown.of(video)
 
     def _cached_features(self, encoded: EncodedItem) -> str:
         """Key of the visual features of an item, which are in the cache then."""
@@ -231,9 +252,9 @@ class Evaluation:
         encoded = {}
         for index in batch.items:
             item = self.items[index]
-            encoded[index] = encode_item(
-                self.model, self._processor, item, self.videos.decoded(item), self.scoring
-            )
+            video = self._shown(item)
+            assert not isinstance(video, NotApplicable)  # it is in a batch
+            encoded[index] = encode_item(self.model, self._processor, item, video, self.scoring)
         return inputs | self._vision_inputs([encoded[index] for index in batch.row_items])
 
     def _text_inputs(self, batch: Batch) -> dict[str, Any]:
@@ -283,7 +304,7 @@ class Evaluation:
         recipe_hash: str,
         item_set: str = "",
     ) -> list[ItemScore]:
-        """Records of all items in their order, the failed ones among them.
+        """Records of all items in their order, those without a score among them.
 
         Args:
             log_probs: What `score_batch` returned for every batch, by index of the item.
@@ -300,15 +321,20 @@ class Evaluation:
                 category=item.category,
                 group=item.group,
                 answer=item.answer,
-                log_probs=() if index in self.failures else log_probs[index],
-                status="failed" if index in self.failures else "ok",
-                reason=self.failures.get(index),
+                log_probs=log_probs[index] if index in self.encoded else (),
+                status=self._status(index),
+                reason=self.failures.get(index) or self.not_applicable.get(index),
                 item_set=item_set,
                 pair=item.pair,
                 pair_part=item.pair_part,
             )
             for index, item in enumerate(self.items)
         ]
+
+    def _status(self, index: int) -> Literal["ok", "failed", "not_applicable"]:
+        if index in self.failures:
+            return "failed"
+        return "not_applicable" if index in self.not_applicable else "ok"
 
     def scores(
         self,
