@@ -8,6 +8,7 @@ This file parses, calls and prints; it must not compute an attribution or a stat
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,7 +86,7 @@ def attribute(
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.models.loading import Placement
     from merit_interp.recipe import Scoring, read_recipe
-    from merit_interp.report.run_report import write_report
+    from merit_interp.report.run_report import write_reports
     from merit_interp.tables.attribution_tables import (
         attribution_findings,
         write_attribution_tables,
@@ -114,9 +115,9 @@ def attribute(
         )
     findings = attribution_findings(run, seed=seed)
     write_attribution_tables(findings)
-    page = write_report(run)
+    pages = write_reports(run)
     draw_figures(findings, png=png)
-    print_attribution(findings, page, as_json=json)
+    print_attribution(findings, pages, as_json=json)
 
 
 def draw_figures(findings: AttributionFindings, *, png: bool) -> None:
@@ -131,7 +132,9 @@ def draw_figures(findings: AttributionFindings, *, png: bool) -> None:
             png = False
 
 
-def print_attribution(findings: AttributionFindings, page: Path, *, as_json: bool) -> None:
+def print_attribution(
+    findings: AttributionFindings, pages: Sequence[Path], *, as_json: bool
+) -> None:
     """Three lines an item set, and where the results are."""
     if as_json:
         print(findings.shift.to_json(orient="records", indent=2))
@@ -142,4 +145,5 @@ def print_attribution(findings: AttributionFindings, page: Path, *, as_json: boo
         for line in findings.lines(name):
             print(f"  {line}")
     print(f"results {findings.run.directory}")
-    print(f"report  {page}")
+    for page in pages:
+        print(f"report  {page}")

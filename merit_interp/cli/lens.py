@@ -110,10 +110,10 @@ def print_lens(findings: LensFindings, *, png: bool, as_json: bool) -> None:
     from json import dumps
 
     from merit_interp.report.lens import write_lens_figures
-    from merit_interp.report.run_report import write_report
+    from merit_interp.report.run_report import write_reports
 
     directory = findings.run.directory
-    page = write_report(directory)
+    pages = write_reports(directory)
     try:
         write_lens_figures(findings, formats=("png",) if png else ())
     except SettingError as error:
@@ -129,4 +129,5 @@ def print_lens(findings: LensFindings, *, png: bool, as_json: bool) -> None:
         return
     print(findings.verdict.text)
     print(f"results {directory}")
-    print(f"report  {page}")
+    for page in pages:
+        print(f"report  {page}")

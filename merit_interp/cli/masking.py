@@ -14,7 +14,7 @@ from typing import Any
 
 from merit_interp.errors import SettingError
 from merit_interp.report.masking import write_masking_figures
-from merit_interp.report.run_report import write_report
+from merit_interp.report.run_report import write_reports
 from merit_interp.tables.masking_comparison import comparison_frame
 from merit_interp.tables.masking_depth import depth_frame
 from merit_interp.tables.masking_tables import MaskingFindings
@@ -23,7 +23,7 @@ from merit_interp.tables.masking_tables import MaskingFindings
 def print_findings(findings: MaskingFindings, *, as_json: bool) -> None:
     """Draw the figures, and print the verdict in three lines and where the results are."""
     run = findings.run
-    page = write_report(run.directory)
+    pages = write_reports(run.directory)
     try:
         write_masking_figures(findings)
     except SettingError as error:
@@ -43,7 +43,8 @@ def print_findings(findings: MaskingFindings, *, as_json: bool) -> None:
         if effects.n_left_out:
             print(f"left out of {effects.model}: {effects.n_left_out} items that have no score")
     print(f"results {run.directory}")
-    print(f"report  {page}")
+    for page in pages:
+        print(f"report  {page}")
 
 
 def _without_nan(value: Any) -> Any:

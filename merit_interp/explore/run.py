@@ -31,11 +31,12 @@ from merit_interp.explore.page import run_page
 from merit_interp.recipe import Recipe, read_recipe
 from merit_interp.record_files import FINISHED_MARKER
 from merit_interp.records import Provenance
-from merit_interp.report.attribution import ATTRIBUTE, attribution_directory, attribution_figures
+from merit_interp.report.attribution import attribution_directory, attribution_figures
 from merit_interp.report.figures import NamedFigure
 from merit_interp.report.findings import Findings, gather
-from merit_interp.report.lens import LENS, lens_directory, lens_figures
-from merit_interp.report.masking import MASK, masking_figures, sweep_directory
+from merit_interp.report.lens import lens_directory, lens_figures
+from merit_interp.report.masking import masking_figures, sweep_directory
+from merit_interp.report.parts import ATTRIBUTE, LENS, MASK
 from merit_interp.tables.attribution_examples import Example, example_items
 from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
 from merit_interp.tables.item_frames import item_scores, trial_frame

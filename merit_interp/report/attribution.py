@@ -22,16 +22,12 @@ from merit_interp.plots.attribution_overview import (
 )
 from merit_interp.plots.attribution_shift import attribution_shift, draw_attribution_shift
 from merit_interp.plots.attribution_strip import attribution_strip, draw_attribution_strip
-from merit_interp.record_files import finished_part
 from merit_interp.report.figures import FIGURES, NamedFigure, write_named
 from merit_interp.report.item_browser import BrowsedItem, browsed_items
+from merit_interp.report.parts import ATTRIBUTE, part_directory
 from merit_interp.tables.attribution_examples import KINDS, Example, example_items
 from merit_interp.tables.attribution_series import METHOD_LABELS
 from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
-
-ATTRIBUTE = "attribute"
-"""Directory of an attribution run below a run's."""
-RECORDS = "attributions.jsonl"
 
 BASELINE_LABELS = {
     "mean": "the video's mean frame",
@@ -98,7 +94,7 @@ class AttributionPart:
 
 def attribution_directory(run_dir: Path) -> Path | None:
     """Where the finished attribution of a run lies; None where there is none."""
-    return finished_part(run_dir, ATTRIBUTE, RECORDS)
+    return part_directory(run_dir, ATTRIBUTE)
 
 
 def attribution_part(run_dir: Path) -> AttributionPart | None:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from merit_interp.recipe import Recipe
+from merit_interp.report.parts import part_of_a_study
 from merit_interp.tables.item_frames import item_scores, trial_frame
 from merit_interp.tables.model_names import MERGED, VLM
 from merit_interp.tables.run_records import RunRecords
@@ -40,6 +41,9 @@ class Findings:
     """`skill_table` of the VLM and the merged model."""
     trials: pd.DataFrame
     """`trial_frame` of the search split."""
+    part: str | None = None
+    """Of which part of a study the run is, of `report.parts`: its scores are of few items, so that
+    no verdict is on them."""
 
     @property
     def unit(self) -> str:
@@ -84,7 +88,8 @@ def gather(run: RunRecords) -> Findings:
         RunError: Its scores contradict each other.
     """
     scores = item_scores(run.scores)
-    judged = judged_item_set(scores)
+    part = part_of_a_study(run.directory)
+    judged = judged_item_set(scores) if part is None else None
     pair = scores[scores["model"].isin([VLM, MERGED])]
     return Findings(
         run=run,
@@ -92,11 +97,12 @@ def gather(run: RunRecords) -> Findings:
         held_out=tuple(
             _verdict(scores, name, run.recipe)
             for name in _names(scores["item_set"])
-            if name != judged
+            if name != judged and part is None
         ),
         summary=baseline_summary(scores),
         categories=skill_table(pair),
         trials=trial_frame(run.trials, chosen=run.recipe.merge_hash if run.recipe else None),
+        part=part,
     )
 
 

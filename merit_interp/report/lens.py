@@ -24,15 +24,12 @@ from merit_interp.plots.lens_maps import (
     direct_maps,
     draw_head_maps,
 )
-from merit_interp.record_files import finished_part
 from merit_interp.report.figures import FIGURES, NamedFigure, write_named
-from merit_interp.tables.lens_frames import PLAN, LensRun
+from merit_interp.report.parts import LENS, part_directory
+from merit_interp.tables.lens_frames import LensRun
 from merit_interp.tables.lens_tables import LensFindings, lens_findings
 from merit_interp.tables.lens_verdict import ENGINE_NAMES
 from merit_interp.tables.model_names import MERGED, VLM, model_label
-
-LENS = "lens"
-"""Directory of a lens run below a run's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +63,7 @@ class LensPart:
 
 def lens_directory(run_dir: Path) -> Path | None:
     """Where the finished lens run of a run lies; None where there is none."""
-    return finished_part(run_dir, LENS, PLAN)
+    return part_directory(run_dir, LENS)
 
 
 def lens_part(run_dir: Path) -> LensPart | None:

@@ -18,15 +18,11 @@ from merit_interp.plots.masking_heads import draw_head_costs, head_costs
 from merit_interp.plots.masking_layers import draw_layer_importance, layer_importance
 from merit_interp.plots.masking_sets import draw_set_distributions, set_distributions
 from merit_interp.plots.style import SKILL_MARKS
-from merit_interp.record_files import finished_part
 from merit_interp.report.figures import FIGURES, NamedFigure, write_named
+from merit_interp.report.parts import MASK, part_directory
 from merit_interp.tables.masking_depth import BEFORE_AFTER, DepthNumber
-from merit_interp.tables.masking_effects import SWEEP
 from merit_interp.tables.masking_tables import MaskingFindings, masking_findings
 from merit_interp.tables.model_names import model_label
-
-MASK = "mask"
-"""Directory of a sweep below a run's."""
 
 REPLACEMENTS = {
     "zero": "by nothing",
@@ -81,7 +77,7 @@ class MaskingPart:
 
 def sweep_directory(run_dir: Path) -> Path | None:
     """Where the finished sweep of a run lies; None where there is none."""
-    return finished_part(run_dir, MASK, SWEEP)
+    return part_directory(run_dir, MASK)
 
 
 def masking_part(run_dir: Path) -> MaskingPart | None:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from merit_interp.plots.files import plotly_script
 from merit_interp.record_files import write_whole
 from merit_interp.report.findings import Findings, gather
+from merit_interp.report.parts import HEADLINES, part_of_a_study
 from merit_interp.report.sections import TEMPLATES, render, sections
 from merit_interp.tables.run_records import read_run
 
@@ -37,6 +38,19 @@ def write_report(run_dir: Path) -> Path:
     return path
 
 
+def write_reports(run_dir: Path) -> tuple[Path, ...]:
+    """The same, and again the report of the study that the run is a part of, where it has one.
+
+    Returns:
+        The run's own file, then the study's.
+    """
+    own = write_report(run_dir)
+    study = Path(run_dir).resolve().parent
+    if part_of_a_study(Path(run_dir)) == Path(run_dir).resolve().name and (study / REPORT).exists():
+        return own, write_report(study)
+    return (own,)
+
+
 def report_page(findings: Findings) -> str:
     """The whole page."""
     run = findings.run
@@ -47,6 +61,7 @@ def report_page(findings: Findings) -> str:
             headline=_headline(findings),
             started=run.provenance.started_utc[:10] if run.provenance else "",
             is_finished=run.finished is not None,
+            is_part=findings.part is not None,
             sections=sections(findings),
             style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
             script=Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
@@ -56,6 +71,8 @@ def report_page(findings: Findings) -> str:
 
 
 def _headline(findings: Findings) -> str:
+    if findings.part is not None:
+        return HEADLINES[findings.part]
     if findings.verdict is not None:
         return findings.verdict.headline
     if findings.search_found is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from merit_interp.report.figures import recipe_figure, search_figures, skill_fig
 from merit_interp.report.findings import Findings
 from merit_interp.report.lens import lens_part
 from merit_interp.report.masking import masking_part
+from merit_interp.report.parts import TITLES, made_by
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM, model_label
 from merit_interp.tables.skills import ALL
 
@@ -83,7 +84,8 @@ def recipe_section(findings: Findings) -> Section | None:
 
 def skills_section(findings: Findings) -> Section | None:
     """Before and after on every item set, the baselines, and all numbers."""
-    if findings.summary.empty:
+    # a part of a study scores few items, against no baseline
+    if findings.summary.empty or findings.part is not None:
         return None
     item_sets = list(dict.fromkeys(findings.summary["item_set"]))
     skills = [s for s in SKILL_MARKS if s in set(findings.summary["skill"])]
@@ -155,13 +157,13 @@ def training_section(findings: Findings) -> Section | None:
 
 def provenance_section(findings: Findings) -> Section | None:
     """What made the run: enough to make it again."""
-    record = findings.run.provenance
-    if record is None:
+    made = made_by(findings.run.directory)
+    if not made:
         return None
     return _section(
         "provenance", "How to make it again", "provenance.html.jinja",
-        record=record, command=shlex.join(record.command),
-        settings=json.dumps(dict(record.settings), indent=2, ensure_ascii=False),
+        commands=[shlex.join(one.record.command) for one in made],
+        records=[(TITLES[one.part], one.record, _json(one.record.settings)) for one in made],
         directory=findings.run.directory.resolve().name,
     )  # fmt: skip
 
@@ -177,6 +179,10 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     training_section,
     provenance_section,
 )
+
+
+def _json(settings: Mapping[str, Any]) -> str:
+    return json.dumps(dict(settings), indent=2, ensure_ascii=False)
 
 
 def _section(anchor: str, title: str, template: str, **values: object) -> Section:

@@ -56,13 +56,10 @@ def read_run(directory: Path) -> RunRecords:
             f"no run at {directory}",
             valid="a directory that `merit-interp demo`, `search` or `evaluate` wrote",
         )
-    described = _read_object(directory / "run.json")
     recipe = directory / "recipe.json"
     return RunRecords(
         directory=directory,
-        provenance=None
-        if described is None
-        else _record(Provenance, described, directory / "run.json"),
+        provenance=read_provenance(directory),
         recipe=read_recipe(recipe) if recipe.exists() else None,
         trials=_read_records(Trial, directory / "trials.jsonl"),
         validation=_read_records(Trial, directory / "validation.jsonl"),
@@ -70,6 +67,16 @@ def read_run(directory: Path) -> RunRecords:
         finished=_read_object(directory / FINISHED_MARKER),
         training=_read_object(directory / "training_report.json"),
     )
+
+
+def read_provenance(directory: Path) -> Provenance | None:
+    """What made a run, as its `run.json` says; None where it has none.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    described = _read_object(directory / "run.json")
+    return None if described is None else _record(Provenance, described, directory / "run.json")
 
 
 def _read_records(kind: type[RecordT], path: Path) -> tuple[RecordT, ...]:
