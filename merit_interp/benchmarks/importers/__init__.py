@@ -8,12 +8,13 @@ A file is loaded when its benchmark is asked for. This file must not know how an
 from __future__ import annotations
 
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import cast
 
 from merit_interp.benchmarks.importing import Benchmark
 from merit_interp.errors import SettingError
 
-NAMES = ("video_mme",)
+NAMES = tuple(sorted(module.name for module in iter_modules(__path__)))
 """Modules of this package, each with its `BENCHMARK`."""
 
 

@@ -1,0 +1,105 @@
+"""Long Video Haystack: questions on hours of a day, with the frames that people need to answer.
+
+    merit-interp items import video_haystack --annotations val.parquet --videos videos ...
+
+A row has frame numbers in the whole video and in the clip that its question was written for, and
+their rate. `--subset clip` takes the clips (files named by `vclip_id`); without it the whole videos
+are taken. A row has no name of its own: its id is the clip and a digest of the question.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.importing import (
+    Benchmark,
+    Imported,
+    ImportOptions,
+    Outcome,
+    outcomes,
+    spans_within,
+)
+from merit_interp.benchmarks.items import Item, Span
+
+_NEEDS = ("video_id", "vclip_id", "question", "options", "video_metadata")
+
+
+def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
+    return files_in(path)
+
+
+def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
+    clip = options.subset == "clip"
+    for file in _files(path, options):
+        yield from outcomes(read_rows(file, needs=_NEEDS), lambda row: _item(row, clip=clip))
+
+
+def _item(row: Row, *, clip: bool) -> Imported:
+    part = "vclip" if clip else "video"
+    video, question = row.text(f"{part}_id"), row.text("question")
+    options, answer = _options(row)
+    metadata = row.rows("video_metadata")[0]
+    duration_s = metadata.optional_number(f"{part}_duration")
+    frames, rate = (
+        row.fields.get(f"frame_indexes_{part}") or (),
+        metadata.optional_number("frame_rate"),
+    )
+    evidence: tuple[Span, ...] = ()
+    flags: tuple[str, ...] = ()
+    if frames and rate:
+        evidence, flags = spans_within(_spans(frames, rate), duration_s)
+    elif frames:
+        flags = ("key frames without a frame rate were dropped",)
+    digest = hashlib.blake2b(question.encode(), digest_size=4).hexdigest()
+    return Imported(
+        Item(
+            id=f"video_haystack/{row.text('vclip_id')}/{digest}",
+            video=video,
+            question=question,
+            options=options,
+            answer=answer,
+            skill="other",
+            benchmark="video_haystack",
+            # clips of one video show the same day
+            group=row.text("video_id"),
+            evidence=evidence,
+            evidence_kind="frame" if evidence else None,
+        ),
+        duration_s=duration_s,
+        flags=flags,
+        other_videos=(f"videos/{video}",),
+    )
+
+
+def _options(row: Row) -> tuple[tuple[str, ...], int]:
+    """The options that there are, which may be fewer than five, and which is right."""
+    named = row.rows("options")[0]
+    letters = [letter for letter in string.ascii_uppercase if named.fields.get(letter)]
+    answer = row.text("answer").upper()
+    if answer not in letters:
+        raise RowError(f"answer is no letter of an option: {answer!r}")
+    return tuple(named.text(letter) for letter in letters), letters.index(answer)
+
+
+def _spans(frames: object, rate: float) -> tuple[Span, ...]:
+    """When each frame is shown; they are numbered from 0."""
+    if not isinstance(frames, list) or not all(isinstance(n, int) and n >= 0 for n in frames):
+        raise RowError("key frames are no list of numbers")
+    return tuple((n / rate, (n + 1) / rate) for n in frames)
+
+
+BENCHMARK = Benchmark(
+    name="video_haystack",
+    title="Long Video Haystack",
+    annotations="a split as parquet, json or jsonl",
+    read=_read,
+    files=_files,
+    checked="card",
+    source="Hugging Face LVHaystack/LongVideoHaystack",
+    evidence="key frames by number, from people",
+    subsets=("video", "clip"),
+)
