@@ -52,9 +52,11 @@ class ItemScore(Row):
     answer: int
     """Index of the right option."""
     log_probs: tuple[float, ...] = ()
-    """Log-probability of each option given the prompt, in nats; empty where status is failed."""
-    status: Literal["ok", "failed", "not_applicable"] = "ok"
-    """`not_applicable`: a video control says nothing of this item."""
+    """Log-probability of each option given the prompt, in nats, the mean over `rotations` where
+    there are some; empty where status is failed."""
+    status: Literal["ok", "failed", "not_applicable", "unparsed"] = "ok"
+    """`not_applicable`: a video control says nothing of this item; `unparsed`: no rule reads an
+    option out of what the model said, which is wrong."""
     reason: str | None = None
     """Why the item has no score."""
     item_set: str = ""
@@ -63,18 +65,64 @@ class ItemScore(Row):
     """The item's pair, where its benchmark is built from pairs."""
     pair_part: str = ""
     """Which part of the pair it belongs to."""
+    rotations: tuple[tuple[float, ...], ...] = ()
+    """Log-probability of each letter, in nats, with the options in each cyclic order: in rotation r
+    the first letter is option r. Empty where options were asked in their own order only."""
+    texts: tuple[str, ...] = ()
+    """What the model said in each rotation, where answers are generated."""
+    parses: tuple[str, ...] = ()
+    """The rule of `scoring.answer_parser` that read each text; `none` where no rule did."""
+    read: tuple[int | None, ...] = ()
+    """Option that each text chooses, by its place in the item's own order."""
+
+    def to_row(self) -> dict[str, Any]:
+        """The record as JSON values; fields that came later only where they say something."""
+        later = ("rotations", "texts", "parses", "read")
+        return {k: v for k, v in super().to_row().items() if v or k not in later}
+
+    @classmethod
+    def from_row(cls: type[AnyRow], row: Mapping[str, Any]) -> AnyRow:
+        """The record of a JSON object."""
+        rotations = tuple(tuple(values) for values in row.get("rotations", ()))
+        return super().from_row({**row, "rotations": rotations})  # type: ignore[misc]
 
     @property
     def chosen(self) -> int | None:
-        """Index of the most probable option (the first, where options tie); None if failed."""
-        if not self.log_probs:
+        """Index of the chosen option; None if the item failed or no answer was read.
+
+        The most probable option (the first, where options tie); where answers are generated the
+        one that was read in most rotations (the more probable, where options tie).
+        """
+        said = [option for option in self.read if option is not None]
+        if not self.log_probs or (self.texts and not said):
             return None
-        return max(range(len(self.log_probs)), key=lambda i: (self.log_probs[i], -i))
+        most = max(map(said.count, said), default=0)
+        options = [i for i in range(len(self.log_probs)) if said.count(i) == most]
+        return max(options, key=lambda i: (self.log_probs[i], -i))
 
     @property
     def correct(self) -> bool:
         """Whether the right option was chosen; a failed item is not."""
         return self.chosen == self.answer
+
+    @property
+    def letters_chosen(self) -> tuple[int | None, ...]:
+        """Place of the chosen letter in each rotation, or in the item's own order; None where no
+        answer was read."""
+        n = len(self.log_probs)
+        if self.texts:
+            return tuple(None if o is None else (o - r) % n for r, o in enumerate(self.read))
+        orders = self.rotations or ((self.log_probs,) if self.log_probs else ())
+        return tuple(max(range(n), key=lambda i: (order[i], -i)) for order in orders)
+
+    @property
+    def right_in_each(self) -> tuple[bool, ...]:
+        """Whether the right option was chosen, in each rotation."""
+        n = len(self.log_probs)
+        return tuple(
+            letter == (self.answer - rotation) % n
+            for rotation, letter in enumerate(self.letters_chosen)
+        )
 
     @property
     def margin_nats(self) -> float:
@@ -283,7 +331,7 @@ class FrameAttribution(Row):
     """Rise, from the baseline, where only the evidence is shown."""
     insertion_others_nats: float | None = None
     """Rise where only as many other units are shown."""
-    status: Literal["ok", "failed"] = "ok"
+    status: Literal["ok", "failed", "not_applicable"] = "ok"
     reason: str | None = None
     """Why the item has no scores."""
 

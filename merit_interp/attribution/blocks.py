@@ -44,25 +44,27 @@ class Block:
 def plan_blocks(states: Sequence[ModelState], settings: AttributionSettings) -> tuple[Block, ...]:
     """Every model on the video; VLM and merged model on the controls and by all methods too.
 
+    Controls that were asked for run also where nothing else beside the video does.
+
     Args:
         states: The models.
         settings: The main method, and whether controls run.
     """
     blocks = [Block(state, VIDEO, settings.method) for state in states]
+    compared = [state for state in states if state.name in (VLM, MERGED)]
     if settings.controls:
-        compared = [state for state in states if state.name in (VLM, MERGED)]
         blocks += [
             Block(state, VIDEO, method)
             for method in METHODS
             for state in compared
             if method != settings.method
         ]
-        blocks += [
-            Block(state, condition, settings.method)
-            for condition in CONDITIONS
-            for state in compared
-            if condition != VIDEO
-        ]
+    blocks += [
+        Block(state, condition, settings.method)
+        for condition in CONDITIONS
+        for state in compared
+        if condition in settings.shown_controls
+    ]
     return tuple(blocks)
 
 
@@ -73,15 +75,20 @@ def block_records(
     for place, reason in videos.failures.items():
         empty = _record(videos, place, block, settings, None, None)
         yield place, dataclasses.replace(empty, status="failed", reason=reason)
+    for place in videos.places:
+        if reason_why := videos.not_applicable.get((place, block.condition)):
+            empty = _record(videos, place, block, settings, None, None)
+            yield place, dataclasses.replace(empty, status="not_applicable", reason=reason_why)
+    places = videos.places_in(block.condition)
 
     def framed(number: int) -> FramedItem:
-        return videos.framed(videos.places[number], block.condition)
+        return videos.framed(places[number], block.condition)
 
-    sizes = [videos.sizes[place] for place in videos.places]
+    sizes = [videos.sizes[place] for place in places]
     is_asked = block.condition == VIDEO and block.method == settings.method
     effects = _effects(vlm, sizes, framed, settings) if is_asked and _is_compared(block) else {}
     for number, found in attribute_items(vlm, sizes, framed, settings, method=block.method):
-        place = videos.places[number]
+        place = places[number]
         yield place, _record(videos, place, block, settings, found, effects.get(number))
 
 

@@ -1,7 +1,8 @@
 """Does a frame attribution fall on the frames that hold the evidence? Pure functions of numbers.
 
-    flags = frames_in_evidence([(0.0, 1.0), (1.0, 2.0), (2.0, 3.0)], evidence=[(1.0, 1.5)])
-    evidence_metrics([0.1, 0.9, -0.2], flags).excess_mass
+    evidence_metrics([0.1, 0.9, -0.2], [False, True, False]).excess_mass
+
+Which frames those are is `benchmarks.video_controls.frames_in_evidence`' to say.
 
 A metric that the data do not define is NaN, never zero: where no unit shows the evidence, where all
 of them do, or where the attribution is zero everywhere. This file must not know models, methods or
@@ -16,8 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -60,25 +59,6 @@ class EvidenceMetrics:
     def excess_precision(self) -> float:
         """Average precision beyond chance."""
         return self.average_precision - self.chance_precision
-
-
-def frames_in_evidence(spans_s: Sequence[Span], evidence: Sequence[Span]) -> tuple[bool, ...]:
-    """Which sampled frames show a part of the evidence.
-
-    A frame counts where its mid-time lies in a span, or a span's mid-time lies in the frame: the
-    first for spans longer than a frame, the second for shorter ones and for single moments.
-
-    Args:
-        spans_s: Start and end of each sampled frame, in the video's own seconds.
-        evidence: Spans of evidence, in the same time.
-    """
-    return tuple(
-        any(
-            start <= (shown + gone) / 2 <= end or shown <= (start + end) / 2 < gone
-            for start, end in evidence
-        )
-        for shown, gone in spans_s
-    )
 
 
 def evidence_metrics(scores: Sequence[float], in_evidence: Sequence[bool]) -> EvidenceMetrics:

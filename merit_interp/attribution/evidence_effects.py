@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from merit_interp.attribution.answer_value import AnswerValue
-from merit_interp.attribution.controls import item_seed
 from merit_interp.attribution.framed_items import FrameBatch
+from merit_interp.benchmarks.video_controls import item_seed
 from merit_interp.models.loading import LoadedModel
 
 EVIDENCE_DRAWS = 4

@@ -251,7 +251,9 @@ def _describe(
         "attribution": {
             key: value
             for key, value in dataclasses.asdict(settings).items()
+            # what was not asked for is not described, as in runs from before one could ask
             if key not in ("scoring", "placement", "batch_size")
+            and not (key == "video_controls" and value is None)
         },
         "recipe": recipe.merge_hash,
         "item_sets": {

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from merit_interp.attribution.baselines import BASELINES
+from merit_interp.attribution.controls import DEFAULT_CONTROLS
 from merit_interp.attribution.methods import METHODS
 from merit_interp.attribution.target import DEFAULT_TARGET, Target, checked_target
+from merit_interp.benchmarks.video_controls import checked_controls
 from merit_interp.errors import SettingError
 from merit_interp.models.loading import Placement
 from merit_interp.recipe import Scoring
@@ -50,6 +52,8 @@ class AttributionSettings:
     """Models with weights drawn anew."""
     controls: bool = True
     """Whether controls and the other methods run too."""
+    video_controls: tuple[str, ...] | None = None
+    """What is shown beside the video; None for `DEFAULT_CONTROLS`, and none without `controls`."""
     max_failed: float = 0.0
     """Share of items that may fail to decode before the run fails."""
     seed: int = 0
@@ -62,6 +66,13 @@ class AttributionSettings:
             return self.error_limit
         return ERROR_LIMIT if self.placement.dtype == "float32" else HALF_ERROR_LIMIT
 
+    @property
+    def shown_controls(self) -> tuple[str, ...]:
+        """Every control that runs."""
+        if self.video_controls is not None:
+            return self.video_controls
+        return DEFAULT_CONTROLS if self.controls else ()
+
     def checked(self) -> AttributionSettings:
         """The same settings, all names known.
 
@@ -72,6 +83,7 @@ class AttributionSettings:
         if self.baseline is not None:
             _require(self.baseline, tuple(BASELINES), "baseline")
         checked_target(self.target)
+        checked_controls(self.video_controls or ())
         if self.steps is not None and self.steps < 1:
             raise SettingError(f"{self.steps} steps", valid="1 or more")
         return self

@@ -21,12 +21,18 @@ import torch
 from PIL import Image
 
 from merit_interp.attribution.baselines import BASELINES, baseline_frames
-from merit_interp.attribution.controls import CONTROLS, controlled_frames, item_seed
-from merit_interp.attribution.evidence import frames_in_evidence
+from merit_interp.attribution.controls import DEFAULT_CONTROLS, controlled_frames
 from merit_interp.attribution.framed_items import FramedItem, ItemSize
 from merit_interp.attribution.units import pixels_by_unit
 from merit_interp.benchmarks.decoding import DecodingSettings, ItemVideos
 from merit_interp.benchmarks.items import Item, ItemFile
+from merit_interp.benchmarks.video_controls import (
+    CONTROLS,
+    NotApplicable,
+    frames_in_evidence,
+    item_seed,
+    not_applicable,
+)
 from merit_interp.benchmarks.videos import Video
 from merit_interp.errors import CheckpointError, ItemError, SettingError, VideoError
 from merit_interp.models.loading import LoadedModel
@@ -38,7 +44,8 @@ from merit_interp.tensor_shapes import Frame, Frames
 
 VIDEO = "video"
 """The condition that is no control: the video as it is."""
-CONDITIONS = (VIDEO, *CONTROLS)
+CONDITIONS = (VIDEO, *DEFAULT_CONTROLS, *(c for c in CONTROLS if c not in DEFAULT_CONTROLS))
+"""Everything that an item can be shown as, in the order of a run."""
 THUMBNAIL_PIXELS = 96
 """Longest side of a frame in a figure."""
 
@@ -92,6 +99,8 @@ class VideoItems:
         """What figures show of each item, by its place."""
         self.sizes: dict[int, ItemSize] = {}
         """What each item can be joined with, the same in every condition."""
+        self.not_applicable: dict[tuple[int, str], str] = {}
+        """Why a control says nothing of an item, by its place and the control."""
         self.baseline = settings.baseline or next(iter(BASELINES))
         """What stands for an absent frame."""
         self._vlm = vlm
@@ -111,6 +120,7 @@ class VideoItems:
                 if not self.pictures:
                     self._check_time_order(item, video, framed)
                 self._keep((place, VIDEO), framed)
+                self._note_not_applicable(place, item, video)
                 self.pictures[place] = self._picture(item, video, framed)
                 self.sizes[place] = framed.size
             if progress is not None:
@@ -130,6 +140,10 @@ class VideoItems:
     def places(self) -> list[int]:
         """Places of the items that did not fail."""
         return list(self.pictures)
+
+    def places_in(self, condition: str) -> list[int]:
+        """Those of them that the condition says something of."""
+        return [place for place in self.pictures if (place, condition) not in self.not_applicable]
 
     def framed(self, place: int, condition: str) -> FramedItem:
         """An item's pixels in a condition, one of `CONDITIONS`."""
@@ -171,7 +185,10 @@ class VideoItems:
         for control in CONTROLS:
             if control == condition:
                 seed = item_seed(self._settings.seed, item.id)
-                altered = controlled_frames(control, shown, baseline, seed=seed)
+                altered = controlled_frames(
+                    control, video, baseline, evidence=item.evidence, seed=seed
+                )
+                assert not isinstance(altered, NotApplicable)  # it was noted
                 shown, baseline, order = altered.frames, altered.baseline, altered.order
         seen = self._seen(video, shown)
         encoded = self._encoded(item, video, seen)
@@ -190,6 +207,12 @@ class VideoItems:
             in_evidence if item.evidence else (),
             drops_zero_frames=self._vlm.family.drops_zero_frames,
         )
+
+    def _note_not_applicable(self, place: int, item: Item, video: Video) -> None:
+        for control in CONTROLS:
+            refusal = not_applicable(control, video.spans_s, item.evidence)
+            if refusal is not None:
+                self.not_applicable[place, control] = refusal.reason
 
     def _seen(self, video: Video, frames: Frames) -> SeenVideo:
         """Other frames in place of the video's."""

@@ -28,6 +28,8 @@ from merit_interp.cli.options import (
     ResumeOption,
     SeedOption,
     TrustOption,
+    VideoControlOption,
+    comma_names,
 )
 from merit_interp.errors import SettingError
 
@@ -63,6 +65,7 @@ def attribute(
     controls: Annotated[
         bool, typer.Option(help="Run controls, randomised weights and the other methods too.")
     ] = True,
+    video_control: VideoControlOption = None,
     png: Annotated[
         bool, typer.Option(help="Draw the figures as PNG too, where Chromium is.")
     ] = True,
@@ -82,6 +85,7 @@ def attribute(
     from merit_interp.attribution.recipe_attribution import attribute_recipe
     from merit_interp.attribution.settings import AttributionSettings
     from merit_interp.attribution.target import checked_target
+    from merit_interp.benchmarks.video_controls import checked_controls
     from merit_interp.cli.evaluate import item_sets_of
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.models.loading import Placement
@@ -103,6 +107,7 @@ def attribute(
         limit=limit,
         draws=draws,
         controls=controls,
+        video_controls=checked_controls(comma_names(video_control)) or None,
         max_failed=max_failed,
         seed=seed,
         placement=Placement(device, dtype, device_map, trust_remote_code),

@@ -37,4 +37,18 @@ BatchOption = Annotated[
 MaxFailedOption = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Share of items that may fail to decode.")
 ]
+VideoControlOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--video-control",
+        help="What is shown in place of each video too, with commas: black, shuffled, reversed, "
+        "single_frame, evidence_only, evidence_removed.",
+    ),
+]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Most items of each set.")]
+
+
+def comma_names(given: list[str] | None) -> tuple[str, ...]:
+    """Names of an option that may be given several times, each time with commas; once each."""
+    names = (name.strip() for text in given or () for name in text.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))

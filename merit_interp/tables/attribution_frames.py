@@ -163,7 +163,7 @@ def _turned(record: FrameAttribution, main: Main) -> str:
     """What merging did to the answer on the unaltered video; empty where it is not known."""
     keys = ((record.item_set, record.item, model, VIDEO) for model in (VLM, MERGED))
     vlm, merged = (main.get(key) for key in keys)
-    if vlm is None or merged is None or "failed" in (vlm.status, merged.status):
+    if vlm is None or merged is None or {vlm.status, merged.status} != {"ok"}:
         return ""
     names = {
         (False, True): "right",

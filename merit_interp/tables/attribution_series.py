@@ -33,6 +33,8 @@ _CONDITIONS = {
     "reversed": "frames reversed",
     "black": "black video",
     "single_frame": "one frame everywhere",
+    "evidence_only": "all but the evidence black",
+    "evidence_removed": "the evidence black",
 }
 METHOD_LABELS = {
     "ig": "integrated gradients",

@@ -9,11 +9,11 @@ import torch
 
 from merit_interp.attribution import video_items
 from merit_interp.attribution.answer_value import AnswerValue
-from merit_interp.attribution.controls import CONTROLS
 from merit_interp.attribution.framed_items import FramedItem, grouped, join
 from merit_interp.attribution.methods import METHODS, MethodSettings
 from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSettings
 from merit_interp.benchmarks.items import ItemFile
+from merit_interp.benchmarks.video_controls import CONTROLS, NEED_EVIDENCE
 from merit_interp.errors import SettingError
 from merit_interp.models.loading import LoadedModel
 from merit_interp.models.processors import SeenVideo
@@ -102,6 +102,9 @@ def test_in_controls_evidence_goes_where_its_frame_goes(videos: VideoItems) -> N
     assert reversed_item.in_evidence == (False, False, True, True)
     assert torch.equal(reversed_item.shown, shown.shown.flip(0))
     for control in CONTROLS:
+        assert videos.places_in(control) == [0, 1, 2, 3] + (
+            [] if control in NEED_EVIDENCE else [4, 5]
+        )
         altered = videos.framed(0, control)
         assert sum(altered.in_evidence) == 2
         assert altered.shown.shape == shown.shown.shape

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from merit_interp.attribution.baselines import BASELINES, baseline_frames
-from merit_interp.attribution.controls import CONTROLS, controlled_frames, item_seed
+from merit_interp.attribution.controls import ControlledFrames, controlled_frames
+from merit_interp.benchmarks.video_controls import CONTROLS, Control, NotApplicable
 from merit_interp.errors import SettingError
+from tests.benchmarks.test_video_controls import video_of
 from tests.videos_on_disk import frames_of_levels
 
 FRAMES = frames_of_levels(8)
+VIDEO = video_of(8)
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -48,32 +51,39 @@ def test_an_unknown_baseline_is_refused() -> None:
         baseline_frames("zero", FRAMES)
 
 
+def controlled(control: Control, absent: np.ndarray) -> ControlledFrames:
+    found = controlled_frames(control, VIDEO, absent, evidence=((0.25, 0.75),), seed=3)
+    assert isinstance(found, ControlledFrames)
+    return found
+
+
 @pytest.mark.parametrize("control", CONTROLS)
-def test_what_controls_show(control: str) -> None:
-    absent = baseline_frames("blurred", FRAMES)
-    found = controlled_frames(control, FRAMES, absent, seed=3)  # type: ignore[arg-type]
+def test_a_frames_baseline_goes_with_it(control: Control) -> None:
+    absent = baseline_frames("blurred", VIDEO.frames)
+    found = controlled(control, absent)
     assert sorted(found.order) == list(range(8))
-    assert found.frames.shape == found.baseline.shape == FRAMES.shape
+    assert found.frames.shape == found.baseline.shape == VIDEO.frames.shape
+    np.testing.assert_array_equal(found.baseline, absent[list(found.order)])
     if control in ("shuffled", "reversed"):
         assert found.order != tuple(range(8))
-        np.testing.assert_array_equal(found.frames, FRAMES[list(found.order)])
-        np.testing.assert_array_equal(found.baseline, absent[list(found.order)])
     else:
-        assert (found.frames == found.frames[0]).all()
         assert found.order == tuple(range(8))
-        np.testing.assert_array_equal(found.baseline, absent)
 
 
-def test_a_black_video_is_held_against_its_mean_frame_where_black_is_the_baseline() -> None:
-    black = baseline_frames("black", FRAMES)
-    found = controlled_frames("black", FRAMES, black, seed=0)
-    assert not found.frames.any()
-    np.testing.assert_array_equal(found.baseline, baseline_frames("mean", FRAMES))
+def test_a_frame_made_black_is_held_against_the_mean_frame_where_black_is_the_baseline() -> None:
+    absent = baseline_frames("black", VIDEO.frames)
+    mean = baseline_frames("mean", VIDEO.frames)
+    np.testing.assert_array_equal(controlled("black", absent).baseline, mean)
+    removed = controlled("evidence_removed", absent)
+    made_black = [not frame.any() for frame in removed.frames]
+    assert made_black == [False, True, True, *[False] * 5]
+    for place, black in enumerate(made_black):
+        expected = mean[place] if black else absent[place]
+        np.testing.assert_array_equal(removed.baseline[place], expected)
+    assert not absent.any()
 
 
-def test_shuffles_are_an_items_own_and_never_none() -> None:
-    two = FRAMES[:2]
-    for seed in range(20):
-        assert controlled_frames("shuffled", two, two, seed=seed).order == (1, 0)
-    assert controlled_frames("shuffled", FRAMES[:1], FRAMES[:1], seed=0).order == (0,)
-    assert item_seed(0, "a") == item_seed(0, "a") != item_seed(0, "b")
+def test_a_control_that_says_nothing_of_a_video_says_why() -> None:
+    absent = baseline_frames("black", VIDEO.frames)
+    found = controlled_frames("evidence_only", VIDEO, absent, seed=0)
+    assert isinstance(found, NotApplicable)

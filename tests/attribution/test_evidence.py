@@ -5,36 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from merit_interp.attribution.evidence import (
-    evidence_metrics,
-    expected_precision,
-    frames_in_evidence,
-)
-
-SPANS = [(0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)]
-
-
-@pytest.mark.parametrize(
-    ("evidence", "expected"),
-    [
-        ([(0.25, 0.5)], [False, True, False, False]),  # one frame, edge to edge
-        ([(0.25, 0.75)], [False, True, True, False]),
-        ([(0.6, 0.6)], [False, False, True, False]),  # a moment
-        ([(0.51, 0.55)], [False, False, True, False]),  # shorter than a frame
-        ([(0.0, 0.25), (0.75, 1.0)], [True, False, False, True]),
-        ([(2.0, 3.0)], [False, False, False, False]),  # no sampled frame
-    ],
-)
-def test_which_frames_show_the_evidence(
-    evidence: list[tuple[float, float]], expected: list[bool]
-) -> None:
-    assert list(frames_in_evidence(SPANS, evidence)) == expected
-
-
-def test_frames_sampled_sparsely_count_by_their_own_time() -> None:
-    sampled = [(1.0, 1.04), (5.0, 5.04), (9.0, 9.04)]
-    assert frames_in_evidence(sampled, [(4.0, 6.0)]) == (False, True, False)
-    assert frames_in_evidence(sampled, [(6.0, 8.0)]) == (False, False, False)
+from merit_interp.attribution.evidence import evidence_metrics, expected_precision
 
 
 def test_metrics_by_hand() -> None:

@@ -190,6 +190,32 @@ def test_items_that_fail_keep_their_reason(
     assert len(records(run)) == 3 * len({record.model for record in records(run)})
 
 
+def test_controls_that_are_asked_for_run_alone_and_say_which_items_they_are_not_for(
+    recipe: Recipe, sets: dict[str, ItemSet], tmp_path: Path
+) -> None:
+    few = dataclasses.replace(SETTINGS, method="gradient", controls=False, draws=0, randomised=0)
+    asked = dataclasses.replace(few, video_controls=("black", "evidence_removed"))
+    attribute_recipe(recipe, sets, asked, tmp_path / "run")
+    found = records(tmp_path / "run")
+    assert {record.condition for record in found} == {VIDEO, "black", "evidence_removed"}
+    removed = [r for r in found if (r.condition, r.model) == ("evidence_removed", "merged")]
+    assert len(removed) == 6
+    reasons = {record.item: record.reason for record in removed if record.status != "ok"}
+    assert reasons == {
+        "d0": "no sampled frame shows the evidence",
+        "e0": "the item names no evidence",
+    }
+    assert all(not r.scores for r in removed if r.status == "not_applicable")
+    described = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["attribution"]
+    assert described["video_controls"] == ["black", "evidence_removed"]
+    attribute_recipe(recipe, sets, asked, tmp_path / "run", resume=True)
+    assert records(tmp_path / "run") == found
+    with pytest.raises(RunError, match="other settings"):
+        attribute_recipe(recipe, sets, few, tmp_path / "run", resume=True)
+    with pytest.raises(SettingError, match="no video control 'blue'"):
+        dataclasses.replace(few, video_controls=("blue",)).checked()
+
+
 def test_items_are_drawn_by_seed_in_their_order(item_file: ItemFile) -> None:
     drawn = drawn_items(item_file.items, 3, seed=1)
     assert len(drawn) == 3

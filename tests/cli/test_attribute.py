@@ -75,3 +75,18 @@ def test_a_wrong_name_says_what_is_valid(
     assert ended.code == 2
     assert valid in ended.error_line
     assert not (recipe.parent / "attribute").exists()
+
+
+def test_a_video_control_is_chosen_by_name(recipe: Path, command: Command) -> None:
+    ended = command("attribute", "--recipe", recipe, *QUICK, "--video-control", "reversed,black")
+    assert ended.code == 0, ended.err
+    table = (recipe.parent / "attribute" / "attributions.jsonl").read_text()
+    assert {
+        row for row in ("black", "reversed", "shuffled") if f'"condition":"{row}"' in table
+    } == {
+        "black",
+        "reversed",
+    }
+    wrong = command("attribute", "--recipe", recipe, *QUICK, "--video-control", "blue")
+    assert wrong.code == 2
+    assert "no video control 'blue'; valid: black, shuffled" in wrong.error_line
