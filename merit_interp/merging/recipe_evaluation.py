@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items
-from merit_interp.benchmarks.splits import split_items
+from merit_interp.benchmarks.splits import SplitSettings, split_items
 from merit_interp.errors import PairError
 from merit_interp.merging.attention_schedule import schedule_of, visual_attention
 from merit_interp.merging.baselines import (
@@ -58,10 +58,8 @@ class ItemSet:
             ItemError: The file is missing or has faults.
         """
         file = read_items(self.path)
-        items = split_items(
-            file.items, split=self.split, validation_share=self.validation_share, seed=self.seed
-        )
-        return file, tuple(items)
+        settings = SplitSettings(self.validation_share, seed=self.seed)
+        return file, split_items(file.items, self.split, settings)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items
-from merit_interp.benchmarks.splits import split_items
+from merit_interp.benchmarks.splits import SplitSettings, split_items
 from merit_interp.errors import ItemError
 from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.merging.methods import check_base, merge_method
@@ -95,7 +95,7 @@ def plan_digest(evaluation: Evaluation) -> str:
     """Digest of what the model is shown: every batch's items, prompts and options, in order."""
     plan = [
         {
-            "items": [evaluation.items[index].id for index in batch.items],
+            "items": [evaluation.asked[place].item.id for place in batch.items],
             "prompts": batch.input_ids.tolist(),
             "options": batch.answer_tokens.tolist(),
         }
@@ -168,10 +168,7 @@ def _items_of(file: ItemFile, split: Split, settings: SearchSettings) -> Sequenc
     """The split's items that the objective sees."""
     # split first: `evaluate` splits the whole file, and must find the same videos
     items = split_items(
-        file.items,
-        split=split,
-        validation_share=settings.validation_share,
-        seed=settings.seed,
+        file.items, split, SplitSettings(settings.validation_share, seed=settings.seed)
     )
     for skill in SKILLS:
         needed = skill == "reasoning" or settings.penalty > 0
