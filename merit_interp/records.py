@@ -84,7 +84,7 @@ class ItemScore(Row):
     def from_row(cls: type[AnyRow], row: Mapping[str, Any]) -> AnyRow:
         """The record of a JSON object."""
         rotations = tuple(tuple(values) for values in row.get("rotations", ()))
-        return super().from_row({**row, "rotations": rotations})  # type: ignore[misc]
+        return super().from_row({**row, "rotations": rotations})
 
     @property
     def chosen(self) -> int | None:
@@ -107,8 +107,7 @@ class ItemScore(Row):
 
     @property
     def letters_chosen(self) -> tuple[int | None, ...]:
-        """Place of the chosen letter in each rotation, or in the item's own order; None where no
-        answer was read."""
+        """Place of the chosen letter in each rotation; None where no answer was read."""
         n = len(self.log_probs)
         if self.texts:
             return tuple(None if o is None else (o - r) % n for r, o in enumerate(self.read))

@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+from merit_interp.errors import SettingError
+
+Answers = Literal["letter", "option_text", "generated"]
+ANSWERS: tuple[Answers, ...] = ("letter", "option_text", "generated")
 
 
 class Scoring(BaseModel):
@@ -18,10 +30,21 @@ class Scoring(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    answers: Literal["letter", "option_text"] = "letter"
-    """Whose log-probability an option has: its letter after a lettered list, or its own text."""
+    answers: Answers = "letter"
+    """Whose log-probability an option has: its letter after a lettered list, or its own text; or
+    `generated`: the model is asked as for letters, and what it says is read."""
     max_frames: int = Field(default=16, ge=1)
     """Most frames given to the model; a shorter video gives all of its frames."""
+    circular: bool = False
+    """Whether an item is asked with its options in every cyclic order."""
+    max_new_tokens: int = Field(default=16, ge=1)
+    """Most tokens of a generated answer."""
+
+    @model_validator(mode="after")
+    def _orders_that_are_shown(self) -> Scoring:
+        if self.circular and self.answers == "option_text":
+            raise ValueError("with answers option_text no options are shown that could be circular")
+        return self
 
     @model_serializer(mode="wrap")
     def _first_fields_and_set_ones(
@@ -34,3 +57,46 @@ class Scoring(BaseModel):
             for name, value in written(self).items()
             if name in ("answers", "max_frames") or getattr(self, name) != fields[name].default
         }
+
+
+def changed_scoring(scoring: Scoring, **changes: Any) -> Scoring:
+    """The same scoring with other values of some fields.
+
+    Args:
+        scoring: What holds for all others.
+        changes: New values by field; None leaves a field as it is.
+
+    Raises:
+        SettingError: A value is not one that the field can have.
+    """
+    set_fields = {name: value for name, value in changes.items() if value is not None}
+    try:
+        return Scoring.model_validate({**scoring.model_dump(), **set_fields})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        if name == "answers":
+            valid: str | None = " or ".join((", ".join(ANSWERS[:-1]), ANSWERS[-1]))
+            raise SettingError(f"answers {set_fields[name]!r}", valid=valid) from None
+        if not name:
+            raise SettingError(
+                fault["msg"].removeprefix("Value error, "), valid="answers letter or generated"
+            ) from None
+        raise SettingError(f"{name} {set_fields.get(name)!r}: {fault['msg']}") from None
+
+
+def without_orders(scoring: Scoring) -> tuple[Scoring, str]:
+    """Scoring for a stage that looks into one forward: letters, options in the items' own order.
+
+    Returns:
+        The scoring, and a line on what it leaves out of the given one; empty where that is nothing.
+    """
+    left_out = []
+    changes: dict[str, Any] = {}
+    if scoring.answers == "generated":
+        changes["answers"] = "letter"
+        left_out.append("answers are scored by their letters, not generated")
+    if scoring.circular:
+        changes["circular"] = False
+        left_out.append("options are in the items' own order only")
+    return changed_scoring(scoring, **changes), "; ".join(left_out)

@@ -49,7 +49,7 @@ def visual_attention(evaluation: Evaluation, *, limit: int = MOST_ITEMS) -> tupl
         ItemError: No item could be prepared.
     """
     vlm = evaluation.model
-    chosen = list(evaluation.encoded)[:limit]
+    chosen = evaluation.in_own_order[:limit]
     if not chosen:
         raise ItemError(f"no item of {evaluation.item_file.path} has a video that can be seen")
     total = torch.zeros(vlm.n_layers, dtype=torch.float64)

@@ -65,25 +65,34 @@ def plan_batches(
     batch_size: int,
     pad_id: int,
     device: torch.device = CPU,
+    together: Mapping[int, int] | None = None,
 ) -> tuple[Batch, ...]:
     """Items by length, in batches of at most `batch_size` rows; an item is never torn apart.
 
     Args:
         encoded: Items by their index.
         batch_size: Most rows of a batch; an item with more has a batch to itself.
+        together: A number for each index, where those of one number are to share a batch.
         pad_id: Any token that is no visual one.
         device: Where the batches' tensors go.
     """
     rows = {index: _rows(item) for index, item in encoded.items()}
-    order = sorted(rows, key=lambda index: (max(len(row.ids) for row in rows[index]), index))
+    units: dict[int, list[int]] = {}
+    for index in sorted(rows):
+        units.setdefault(index if together is None else together[index], []).append(index)
+    longest = {
+        unit: max(len(row.ids) for index in indices for row in rows[index])
+        for unit, indices in units.items()
+    }
     groups: list[list[int]] = []
     room = 0
-    for index in order:
-        if len(rows[index]) > room:
+    for unit in sorted(units, key=lambda unit: (longest[unit], unit)):
+        n_rows = sum(len(rows[index]) for index in units[unit])
+        if n_rows > room:
             groups.append([])
             room = batch_size
-        groups[-1].append(index)
-        room -= len(rows[index])
+        groups[-1] += units[unit]
+        room -= n_rows
     return tuple(
         _batch({index: encoded[index] for index in group}, rows, pad_id, device) for group in groups
     )

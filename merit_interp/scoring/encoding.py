@@ -193,7 +193,8 @@ def _tokens(
     space. A tokenizer may merge the prompt's end with an answer's beginning: all answers then start
     at the first token that any of them changes, so that each is scored after the same tokens.
     """
-    answers = letters(item) if scoring.answers == "letter" else item.options
+    by_letter = scoring.answers != "option_text"
+    answers = letters(item) if by_letter else item.options
     if not _begins_anew(tokenizer, prompt):
         prompt += " "
     alone, *together = token_ids(tokenizer, [prompt, *(prompt + answer for answer in answers)])
@@ -202,7 +203,7 @@ def _tokens(
     for answer, ids in zip(answers, option_ids, strict=True):
         if not ids:
             raise ItemError(f"option {answer!r} is no token of {source}")
-    if scoring.answers == "letter" and (
+    if by_letter and (
         any(len(ids) > 1 for ids in option_ids) or len(set(option_ids)) < len(option_ids)
     ):
         raise CheckpointError(

@@ -32,6 +32,9 @@ from merit_interp.recipe import Scoring
 from merit_interp.records import ItemScore
 from merit_interp.scoring.batches import Batch, option_log_probs, plan_batches
 from merit_interp.scoring.encoding import EncodedItem, encode_item, encode_transcript, see_video
+from merit_interp.scoring.generation import generate_answers
+from merit_interp.scoring.option_orders import by_rotation, in_orders, mean_log_probs
+from merit_interp.scoring.read_answers import with_answers
 from merit_interp.scoring.visual_cache import (
     VisualCache,
     check_feature_count,
@@ -40,6 +43,7 @@ from merit_interp.scoring.visual_cache import (
     n_bytes,
     visual_features,
 )
+from merit_interp.tensor_shapes import ItemLogProbs
 
 NAMED_FAILURES = 3
 """Failed items that the error names."""
@@ -92,6 +96,8 @@ class Evaluation:
         self.model = model
         self.item_file = item_file
         self.items = tuple(items)
+        self.asked = in_orders(self.items, circular=scoring.circular)
+        """The items, then their further orders of options; an item's index is its place here."""
         self.scoring = scoring
         self.videos = ItemVideos(item_file, scoring, decoding)
         """The items' frames."""
@@ -100,7 +106,7 @@ class Evaluation:
         self.not_applicable: dict[int, str] = {}
         """Why the control says nothing of an item, by its index."""
         self.encoded: dict[int, EncodedItem] = {}
-        """Prepared items by their index, without their pixels."""
+        """Prepared items by their place in `asked`, without their pixels."""
         self._control = control
         self._cache = VisualCache(int(cache_budget_gib * 2**30), cache_directory)
         self._keys: dict[int, str] = {}
@@ -120,32 +126,34 @@ class Evaluation:
 
     def _prepare(self, progress: Progress | None) -> None:
         clips: dict[tuple[object, ...], list[int]] = {}
-        for index, item in enumerate(self.items):
+        for place, asked in enumerate(self.asked):
+            item = asked.item
             shown = () if self._control is None else self._control.key(item)
             clip = (item.video, item.start_s, item.end_s, item.fps, shown)
-            clips.setdefault(clip, []).append(index)
+            clips.setdefault(clip, []).append(place)
         done = 0
-        for indices in clips.values():
+        for places in clips.values():
             if self._processor is None:
-                self._encode(indices, self._read)
+                self._encode(places, self._read)
             else:
-                self._prepare_clip(self._processor, indices)
-            done += len(indices)
+                self._prepare_clip(self._processor, places)
+            done += sum(place < len(self.items) for place in places)
             if progress is not None:
                 progress(done, len(self.items))
 
-    def _encode(self, indices: Sequence[int], encode: Callable[[Item], EncodedItem]) -> None:
-        for index in indices:
+    def _encode(self, places: Sequence[int], encode: Callable[[Item], EncodedItem]) -> None:
+        for place in places:
             try:
-                self.encoded[index] = encode(self.items[index])
+                self.encoded[place] = encode(self.asked[place].item)
             except ItemError as error:
-                self.failures[index] = str(error)
+                self.failures[self.asked[place].index] = str(error)
 
     def _read(self, item: Item) -> EncodedItem:
         return encode_transcript(self.model, item, self.scoring)
 
-    def _prepare_clip(self, processor: VideoProcessor, indices: Sequence[int]) -> None:
+    def _prepare_clip(self, processor: VideoProcessor, places: Sequence[int]) -> None:
         """Encode the items that ask about one clip; it is decoded and seen once."""
+        indices = [self.asked[place].index for place in places]
         try:
             video = self._shown(self.items[indices[0]])
         except VideoError as error:
@@ -156,16 +164,16 @@ class Evaluation:
             return
         seen = see_video(processor, video)
         self._encode(
-            indices,
+            places,
             lambda item: encode_item(self.model, processor, item, video, self.scoring, seen),
         )
-        encoded = [index for index in indices if index in self.encoded]
+        encoded = [place for place in places if place in self.encoded]
         if not encoded:
             return
         key = self._cached_features(self.encoded[encoded[0]])
-        for index in encoded:
-            self._keys[index] = key
-            self.encoded[index] = self.encoded[index].without(self.model.family.video_inputs[:1])
+        for place in encoded:
+            self._keys[place] = key
+            self.encoded[place] = self.encoded[place].without(self.model.family.video_inputs[:1])
 
     def _shown(self, item: Item) -> Video | NotApplicable:
         """An item's video, or what the control shows in its place."""
@@ -206,10 +214,25 @@ class Evaluation:
 
     def _plan(self, encoded: Mapping[int, EncodedItem], batch_size: int) -> tuple[Batch, ...]:
         return plan_batches(
-            encoded, batch_size=batch_size, pad_id=self._pad_id(), device=self.model.device
+            encoded,
+            batch_size=batch_size,
+            pad_id=self.pad_id,
+            device=self.model.device,
+            together={place: self.asked[place].index for place in encoded},
         )
 
-    def _pad_id(self) -> int:
+    @property
+    def in_own_order(self) -> list[int]:
+        """Indices of the prepared items, in the order in which they were prepared."""
+        return [place for place in self.encoded if place < len(self.items)]
+
+    def items_of(self, number: int) -> list[Item]:
+        """The items of one of `batches`."""
+        places = self.batches[number].items
+        return [self.items[place] for place in places if place < len(self.items)]
+
+    @property
+    def pad_id(self) -> int:
         """Padding is never attended to, but it must not look like a video to the forward."""
         tokenizer, family = self.model.tokenizer, self.model.family
         config = self.model.model.config
@@ -251,7 +274,7 @@ class Evaluation:
             return inputs
         encoded = {}
         for index in batch.items:
-            item = self.items[index]
+            item = self.asked[index].item
             video = self._shown(item)
             assert not isinstance(video, NotApplicable)  # it is in a batch
             encoded[index] = encode_item(self.model, self._processor, item, video, self.scoring)
@@ -280,22 +303,28 @@ class Evaluation:
         Raises:
             NotANumberError: The model gave NaN.
         """
-        batch = self.batches[number]
+        read = self._read_batch(self.batches[number])
+        rotations = by_rotation(self.asked, read)
+        order = dict.fromkeys(self.asked[place].index for place in read)
+        return [(index, mean_log_probs(rotations[index])) for index in order]
+
+    def _read_batch(self, batch: Batch) -> dict[int, tuple[float, ...]]:
+        """Log-probability of each option as asked, by the place of what is asked."""
         with torch.no_grad():
             logits = self.model.model(**self.batch_inputs(batch)).logits
-            log_probs = option_log_probs(logits, batch).tolist()
-        scores = [
-            (index, tuple(row[:n]))
-            for index, row, n in zip(batch.items, log_probs, batch.n_options, strict=True)
-        ]
-        for index, values in scores:
+            return self._checked(batch, option_log_probs(logits, batch))
+
+    def _checked(self, batch: Batch, log_probs: ItemLogProbs) -> dict[int, tuple[float, ...]]:
+        rows = zip(batch.items, log_probs.tolist(), batch.n_options, strict=True)
+        read = {place: tuple(row[:n]) for place, row, n in rows}
+        for place, values in read.items():
             if any(map(math.isnan, values)):
                 raise NotANumberError(
-                    f"the model gives NaN for item {self.items[index].id} as "
+                    f"the model gives NaN for item {self.asked[place].item.id} as "
                     f"{self.model.placement.dtype}",
                     valid="--dtype float32 or bfloat16",
                 )
-        return scores
+        return read
 
     def item_scores(
         self,
@@ -345,9 +374,18 @@ class Evaluation:
         progress: Progress | None = None,
     ) -> list[ItemScore]:
         """Score every batch; arguments as `item_scores`, and a callback told of each batch."""
-        log_probs: dict[int, tuple[float, ...]] = {}
-        for number in range(len(self.batches)):
-            log_probs.update(self.score_batch(number))
+        read: dict[int, tuple[float, ...]] = {}
+        texts: dict[int, str] = {}
+        for number, batch in enumerate(self.batches):
+            if self.scoring.answers == "generated":
+                said = generate_answers(self, batch)
+                read |= self._checked(batch, said.log_probs)
+                texts |= dict(zip(batch.items, said.texts, strict=True))
+            else:
+                read |= self._read_batch(batch)
             if progress is not None:
                 progress(number + 1, len(self.batches))
-        return self.item_scores(log_probs, model_name, recipe_hash, item_set)
+        rotations = by_rotation(self.asked, read)
+        log_probs = {index: mean_log_probs(values) for index, values in rotations.items()}
+        scores = self.item_scores(log_probs, model_name, recipe_hash, item_set)
+        return with_answers(scores, self.asked, read if self.scoring.circular else {}, texts)

@@ -52,7 +52,7 @@ class LedgerScores:
             held = self._ledger.log_probs(name, split, batch)
             log_probs |= {index_of[item]: values for item, values in held.items()}
             if any(math.isnan(value) for values in held.values() for value in values):
-                log_probs = {i: _nan(evaluation.items[i]) for i in evaluation.encoded}
+                log_probs = {i: _nan(item) for i, item in enumerate(evaluation.items)}
                 break
         return evaluation.item_scores(log_probs, name, recipe.merge_hash, split)
 
@@ -66,8 +66,7 @@ class LedgerScores:
         except NotANumberError:
             if recipe.is_identity:
                 raise
-            items = [evaluation.items[index] for index in evaluation.batches[batch].items]
-            return {item.id: _nan(item) for item in items}
+            return {item.id: _nan(item) for item in evaluation.items_of(batch)}
         return {evaluation.items[index].id: values for index, values in scored}
 
 
