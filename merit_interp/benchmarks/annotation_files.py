@@ -48,6 +48,9 @@ class Row:
             RowError: It is missing or null.
         """
         value = self.fields.get(name)
+        # csv puts cells past the header under None: the columns do not stand where they should
+        if None in self.fields:
+            raise RowError("row has more cells than the header")
         if value is None:
             raise RowError(f"field {name!r} is missing")
         return value
@@ -184,6 +187,18 @@ def read_rows(path: Path, *, needs: Sequence[str] = ()) -> Iterator[Row]:
         raise ItemError(f"{path} holds no rows", valid=f"rows with {_listed(needs)}")
 
 
+def read_map(path: Path) -> dict[str, Any]:
+    """A json file that is an object of names, held whole: what rows of another file look up.
+
+    Raises:
+        ItemError: The file is missing, torn, or no object.
+    """
+    entries = dict(_entries(Path(path)))
+    if "" in entries:
+        raise ItemError(f"{path} is no JSON object", valid='{"name": ...}')
+    return entries
+
+
 def _listed(names: Sequence[str]) -> str:
     return f"the fields {', '.join(names)}" if names else "named fields"
 
@@ -317,13 +332,14 @@ def _csv_entries(path: Path) -> Iterator[tuple[str, Any]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         # strict, or a file that is cut within quotes would give a shortened text
         reader = csv.DictReader(file, strict=True)
+        number = 0
         try:
             for row in reader:
-                # cells past the header say that the columns do not stand where they should
-                yield "", {} if None in row else row
+                number += 1
+                yield "", row
         except csv.Error as error:
             raise ItemError(
-                f"{path} is not csv in line {reader.line_num}: {error}",
+                f"{path} is not csv in row {number + 1}: {error}",
                 valid="the whole file as it was published",
             ) from None
 
@@ -364,7 +380,15 @@ def files_in(path: Path, *names: str) -> tuple[Path, ...]:
             if not (path / name).is_file():
                 raise ItemError(f"{path} holds no {name}", valid=", ".join(names))
         return tuple(path / name for name in names)
-    found = tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES))
+    there = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    # an earlier import may have written its items here
+    written = {
+        file.name.replace(".import.json", end)
+        for file in there
+        if file.name.endswith(".import.json")
+        for end in (".import.json", ".left_out.jsonl", ".jsonl")
+    }
+    found = tuple(file for file in there if file.name not in written)
     if not found:
         raise ItemError(f"{path} holds no annotation files", valid=", ".join(SUFFIXES))
     return found

@@ -18,7 +18,7 @@ from merit_interp.benchmarks.annotation_files import (
     Row,
     RowError,
     files_in,
-    json_entries,
+    read_map,
     read_rows,
 )
 from merit_interp.benchmarks.importing import (
@@ -60,7 +60,7 @@ def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
     files = _files(path, options)
     answers: dict[str, Any] = {}
     if files[-1].name == _ANSWERS:
-        answers = dict(json_entries(files[-1]))
+        answers = read_map(files[-1])
         files = files[:-1]
     for file in files:
         rows = read_rows(file, needs=_REPOSITORY if answers else _PORT)

@@ -20,7 +20,7 @@ from merit_interp.benchmarks.annotation_files import (
     Row,
     RowError,
     files_in,
-    json_entries,
+    read_map,
     read_rows,
 )
 from merit_interp.benchmarks.importing import (
@@ -52,7 +52,7 @@ def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
     cuts: dict[str, Any] = {}
     for file in files:
         if file.name.startswith(_CUTS):
-            cuts.update(json_entries(file))
+            cuts.update(read_map(file))
     for file in files:
         if not file.name.startswith(_CUTS):
             for row in read_rows(file):
