@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from merit_interp.benchmarks.annotation_files import Row, RowError
+from merit_interp.benchmarks.annotation_files import Row, RowError, read_rows
+from merit_interp.benchmarks.evidence_frames import with_frames
 from merit_interp.benchmarks.import_summary import (
     ImportSource,
     ImportSummary,
@@ -65,6 +66,8 @@ class Imported:
     """What a user should know about it, each "kind" or "kind: detail"."""
     other_videos: tuple[str, ...] = ()
     """Where else in the folder the video may lie."""
+    evidence_frames: tuple[int, ...] = ()
+    """Evidence as numbers of the video file's own frames, from 0; its rate makes them times."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,21 @@ def spans_within(
     return tuple(kept), tuple(flags)
 
 
+def refuse_withheld(path: Path, has_gold: Callable[[Row], bool], *, valid: str) -> None:
+    """Refuse a file without any gold answer, as test sets with a server of their own are published.
+
+    Args:
+        path: An annotation file; read as far as its first gold answer.
+        has_gold: Whether a row has one.
+        valid: Which file has them.
+
+    Raises:
+        ItemError: No row has one.
+    """
+    if not any(has_gold(row) for row in read_rows(path)):
+        raise ItemError(f"{path} withholds its gold answers, and none are invented", valid=valid)
+
+
 def import_items(
     benchmark: Benchmark,
     annotations: Path,
@@ -276,7 +294,12 @@ class _Target:
         path = self.folder.find(item.video, *imported.other_videos, directory=item.fps is not None)
         categories = imported.roles_of or (item.category,)
         options, answer = without_repeats(item.options, item.answer)
-        repeats = ("repeated option was dropped",) if len(options) < len(item.options) else ()
+        flags = imported.flags
+        if len(options) < len(item.options):
+            flags += ("repeated option was dropped",)
+        if imported.evidence_frames:
+            item, more = with_frames(item, imported.evidence_frames, path)
+            flags += more
         item = dataclasses.replace(
             item,
             video=self._written(path),
@@ -293,7 +316,7 @@ class _Target:
             item,
             duration_s=imported.duration_s,
             categories=categories,
-            flags=(*imported.flags, *repeats),
+            flags=flags,
         )
         return line
 

@@ -1,0 +1,55 @@
+"""Evidence that is published as numbers of frames becomes times.
+
+    item, flags = with_frames(item, (854, 948), Path("clip.mp4"))
+
+Only the video knows how long a frame of it lasts, so its header is read, and none of its frames.
+This file must not know any benchmark.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import av
+
+from merit_interp.benchmarks.items import Item
+
+
+def with_frames(item: Item, frames: Sequence[int], video: Path) -> tuple[Item, tuple[str, ...]]:
+    """The item with the times of frames as its evidence, and flags that say what was dropped.
+
+    Args:
+        item: Without evidence.
+        frames: Numbers of frames of the video, from 0.
+        video: The file, or a directory of frames whose rate is the item's.
+    """
+    rate, duration_s = (item.fps, None) if video.is_dir() else header_of(video)
+    if not rate:
+        return item, ("evidence frames were dropped: the video's rate cannot be read",)
+    spans = [(frame / rate, (frame + 1) / rate) for frame in sorted(set(frames)) if frame >= 0]
+    inside = [span for span in spans if duration_s is None or span[0] < duration_s]
+    flags = ("evidence frames past the end were dropped",) if len(inside) < len(spans) else ()
+    if not inside:
+        return item, flags
+    return dataclasses.replace(item, evidence=tuple(inside), evidence_kind="frame"), flags
+
+
+@lru_cache(maxsize=64)
+def header_of(video: Path) -> tuple[float | None, float | None]:
+    """Mean rate in frames per second and duration in seconds, as the file's header has them.
+
+    Each is None where it cannot be read.
+    """
+    try:
+        with av.open(str(video)) as container:
+            if not container.streams.video:
+                return None, None
+            stream = container.streams.video[0]
+            rate = float(stream.average_rate) if stream.average_rate else None
+            duration = container.duration
+    except (av.FFmpegError, OSError):
+        return None, None
+    return rate, duration / av.time_base if duration else None

@@ -1,0 +1,142 @@
+"""TempCompass: what moves, where to, how fast, in which order, asked in three forms.
+
+    merit-interp items import temp_compass --annotations questions --videos videos ...
+
+Options stand in the question. Many videos were made from another one, by reversing it or by putting
+two together: their ids say from which. Questions on videos of one origin form a pair, which counts
+only as a whole; such videos are one group, so that no split parts them. Captioning is left out,
+since only a language model can grade it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.importing import (
+    Benchmark,
+    Imported,
+    ImportOptions,
+    LeftOut,
+    Outcome,
+)
+from merit_interp.benchmarks.items import Item
+from merit_interp.errors import ItemError
+
+_KINDS = ("multi-choice", "yes_no", "caption_matching")
+_CAPTION = re.compile(r"^(?:Option|Sentence|Caption|Description) [A-Z0-9]+:\s*")
+_LETTER = re.compile(r"^[A-Z][.)]\s*")
+
+
+def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
+    kinds = _KINDS if options.subset is None else (options.subset,)
+    return files_in(path, *(f"{kind}.json" for kind in kinds))
+
+
+def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
+    for file in _files(path, options):
+        made_of = _origins(file)
+        counts: Counter[tuple[str, str, str]] = Counter()
+        for question in _questions(file):
+            try:
+                kind = _kind(question)
+                if options.subset not in (None, kind):
+                    continue
+                video, dimension = question.text("video_id"), question.text("dim")
+                counts[kind, video, dimension] += 1
+                number = counts[kind, video, dimension]
+                paired = len(made_of[_origin(video), dimension]) > 1
+                yield _item(question, kind, number, paired=paired)
+            except RowError as error:
+                yield LeftOut(question.place, str(error))
+
+
+def _questions(file: Path) -> Iterator[Row]:
+    """One row a question, be the file an object of videos or a table."""
+    for row in read_rows(file):
+        if not row.key:
+            yield row
+            continue
+        for dimension in row.fields:
+            try:
+                questions = row.rows(dimension)
+            except RowError as error:
+                raise ItemError(f"{file}, {row.key}: {error}") from None
+            for question in questions:
+                fields = {**question.fields, "video_id": row.key, "dim": dimension}
+                yield Row(f"{file.name}, {row.key}, {dimension}", fields)
+
+
+def _origins(file: Path) -> dict[tuple[str, str], set[str]]:
+    """Videos by what they were made of and the dimension that is asked about."""
+    videos: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for question in _questions(file):
+        video, dimension = question.fields.get("video_id"), question.fields.get("dim")
+        videos[_origin(str(video)), str(dimension)].add(str(video))
+    return videos
+
+
+def _origin(video: str) -> str:
+    """What a video was made of: "7_reverse" of 7, "7_concat_1" of 7 twice, "7_8_0" of 7 and 8."""
+    parts = video.split("_")
+    if parts[-1] == "reverse" or (len(parts) == 3 and parts[-1].isdecimal()):
+        return "_".join(parts[:-1])
+    return video
+
+
+def _kind(question: Row) -> str:
+    if "mc_question" in question.fields:
+        raise RowError("captioning is graded by a language model")
+    lines = question.text("question").split("\n")[1:]
+    if question.text("answer").lower() in ("yes", "no") and not lines:
+        return "yes_no"
+    return "caption_matching" if lines and _CAPTION.match(lines[0]) else "multi-choice"
+
+
+def _item(question: Row, kind: str, number: int, *, paired: bool) -> Imported:
+    video, dimension = question.text("video_id"), question.text("dim")
+    asked, options, answer = _asked(question, kind)
+    return Imported(
+        Item(
+            id=f"temp_compass/{kind}/{video}/{dimension}/{number}",
+            video=video,
+            question=asked,
+            options=options,
+            answer=answer,
+            skill="other",
+            benchmark="temp_compass",
+            category=dimension,
+            group=video.partition("_")[0],
+            pair=f"{_origin(video)}/{dimension}/{kind}" if paired else "",
+        ),
+        other_videos=(f"videos/{video}",),
+    )
+
+
+def _asked(question: Row, kind: str) -> tuple[str, tuple[str, ...], int]:
+    text, gold = question.text("question"), question.text("answer")
+    if kind == "yes_no":
+        options = ("yes", "no")
+        return text, options, options.index(gold.lower())
+    mark = _CAPTION if kind == "caption_matching" else _LETTER
+    asked, *lines = [line.strip() for line in text.split("\n") if line.strip()]
+    if not lines or not all(mark.match(line) for line in lines):
+        raise RowError("question has no options")
+    if gold not in lines:
+        raise RowError(f"answer is none of the options: {gold!r}")
+    return asked, tuple(mark.sub("", line) for line in lines), lines.index(gold)
+
+
+BENCHMARK = Benchmark(
+    name="temp_compass",
+    title="TempCompass",
+    annotations="the directory questions/, one of its json files, or the port's parquet",
+    read=_read,
+    files=_files,
+    checked="data",
+    source="GitHub llyx97/TempCompass, questions/",
+    subsets=_KINDS,
+)

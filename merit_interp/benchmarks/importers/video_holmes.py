@@ -1,0 +1,87 @@
+"""Video-Holmes: 1,837 questions on 270 suspense films, six options, seven kinds.
+
+    merit-interp items import video_holmes --annotations test_Video-Holmes.json --videos ...
+
+The names of its fields have blanks in them. Questions and explanations often name times ("01:30-
+02:27"): evidence of a weak kind, since they were written about the story and not as its bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.clock_times import clock_spans
+from merit_interp.benchmarks.importing import (
+    Benchmark,
+    Imported,
+    ImportOptions,
+    Outcome,
+    answer_letter,
+    outcomes,
+    spans_within,
+)
+from merit_interp.benchmarks.items import Item
+
+_NEEDS = ("video ID", "Question ID", "Question Type", "Question", "Options", "Answer")
+
+
+def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
+    return files_in(path, "test_Video-Holmes.json") if path.is_dir() else files_in(path)
+
+
+def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
+    for file in _files(path, options):
+        yield from outcomes(read_rows(file, needs=_NEEDS), _item)
+
+
+def _item(row: Row) -> Imported:
+    video = row.text("video ID")
+    options = _options(row)
+    evidence, flags = spans_within(clock_spans(_written(row)), None)
+    return Imported(
+        Item(
+            id=f"video_holmes/{video}/{row.text('Question ID')}",
+            video=video,
+            question=row.text("Question"),
+            options=options,
+            answer=answer_letter(options, row.text("Answer")),
+            skill="other",
+            benchmark="video_holmes",
+            category=row.text("Question Type"),
+            group=video,
+            evidence=evidence,
+            evidence_kind="weak" if evidence else None,
+        ),
+        flags=flags,
+        other_videos=(f"videos_cropped/{video}",),
+    )
+
+
+def _options(row: Row) -> tuple[str, ...]:
+    value = row.value("Options")
+    if not isinstance(value, Mapping):
+        raise RowError("field 'Options' is no object of letters")
+    # parquet writes a null for a letter that another row has and this one has not
+    letters = sorted(letter for letter in value if value[letter] is not None)
+    if letters != [chr(ord("A") + i) for i in range(len(letters))]:
+        raise RowError("field 'Options' does not count letters from A")
+    return tuple(Row(row.place, value).text(letter) for letter in letters)
+
+
+def _written(row: Row) -> str:
+    texts = (row.fields.get(name) for name in ("Question", "Explanation"))
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+BENCHMARK = Benchmark(
+    name="video_holmes",
+    title="Video-Holmes",
+    annotations="test_Video-Holmes.json",
+    read=_read,
+    files=_files,
+    checked="code",
+    source="Hugging Face TencentARC/Video-Holmes",
+    evidence="weak: times named in questions and explanations",
+)
