@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from merit_interp.errors import SettingError
 from merit_interp.plots.attribution_strip import attribution_strip, draw_attribution_strip
 from merit_interp.plots.masking_categories import draw_layer_categories, layer_categories
-from merit_interp.plots.search_landscape import draw_search_landscape, search_landscape
 from merit_interp.plots.skills_table import draw_skills_table, skills_table
 from merit_interp.report.figures import (
     NamedFigure,
@@ -33,10 +32,6 @@ MOST_LISTED = 12
 def study_figures(findings: Findings) -> dict[str, NamedFigure]:
     """Search, recipe and evaluation."""
     figures: list[NamedFigure | None] = [*search_figures(findings)]
-    landscape = search_landscape(findings.trials, n_layers=findings.n_layers)
-    if landscape.trials:
-        drawn = draw_search_landscape(landscape, unit=findings.unit)
-        figures.append(NamedFigure("search-landscape", drawn, landscape.describe()))
     figures += [recipe_figure(findings), skills_figure(findings)]
     table = skills_table(findings.summary)
     if table.rows:

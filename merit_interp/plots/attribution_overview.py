@@ -129,7 +129,7 @@ def draw_attribution_overview(data: AttributionOverview) -> go.Figure:
     )  # fmt: skip
     height = TITLE_PIXELS + LEGEND_PIXELS + max(160, ROW_PIXELS * n_items) + 60
     title = f"{data.item_set}: share of each item's attribution by {data.unit}, {n_items} items"
-    styled(figure, title=title, height=height)
+    styled(figure, title=title, height=height, readable=120 + 330 * len(data.panels))
     figure.update_annotations(font={"size": 13, "color": INK})
     for column, panel in enumerate(data.panels, start=1):
         _draw_panel(figure, data, panel, column)

@@ -147,7 +147,7 @@ def draw_attribution_shift(data: AttributionShift) -> go.Figure:
         ],
     )  # fmt: skip
     title = f"{data.item_set}: attribution on the evidence, item by item"
-    styled(figure, title=title, height=HEIGHT)
+    styled(figure, title=title, height=HEIGHT, readable=60 + 270 * len(data.panels))
     figure.update_annotations(font={"size": 12, "color": INK})
     figure.update_layout(margin_t=TITLE_PIXELS + 44, showlegend=False)
     for number, panel in enumerate(data.panels, start=1):

@@ -26,7 +26,9 @@ from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM
 ROWS = (VLM, MERGED, RANDOM_LAYERS, MASKED)
 """Models of a strip, top to bottom; those that the run has."""
 FRAMES_PIXELS, ROW_PIXELS, BELOW_PIXELS, LINE_PIXELS = 104, 34, 64, 17
-LINE_LETTERS = 110
+FRAME_PIXELS = 64
+"""Width that a frame needs, so that its numbers do not run into the next one's."""
+LINE_LETTERS = 96
 """Letters of a line of text above a figure."""
 MOST_NUMBERS = 12
 """With more frames a cell has no room for its number."""
@@ -168,7 +170,9 @@ def draw_attribution_strip(strip: AttributionStrip) -> go.Figure:
     top = TITLE_PIXELS + LINE_PIXELS * len(above)
     height = top + FRAMES_PIXELS + ROW_PIXELS * n_rows + BELOW_PIXELS
     title = textwrap.shorten(strip.question, LINE_LETTERS, placeholder=" …")
-    styled(figure, title=title, height=height)
+    # beside the frames the rows' names and the scale
+    readable = 240 + FRAME_PIXELS * min(n_frames, MOST_NUMBERS)
+    styled(figure, title=title, height=height, readable=readable)
     figure.update_layout(margin_t=top, margin_b=BELOW_PIXELS - 6)
     figure.add_annotation(
         x=0, xref="paper", xanchor="left", y=1, yref="paper", yanchor="bottom", align="left",

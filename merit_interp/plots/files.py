@@ -20,7 +20,7 @@ import plotly.io
 import plotly.offline
 
 from merit_interp.errors import SettingError
-from merit_interp.plots.style import untitled
+from merit_interp.plots.style import readable_pixels, untitled
 from merit_interp.record_files import write_whole
 
 PICTURE_WIDTH = 900
@@ -38,6 +38,8 @@ def plotly_script() -> str:
 def html_fragment(figure: go.Figure, *, name: str, alternative: str) -> str:
     """A figure as a piece of HTML, without its title and as wide as its place.
 
+    One that cannot be read in a narrow place scrolls there, by finger, wheel or keyboard.
+
     Args:
         figure: The figure; not changed.
         name: The id of the figure in its page.
@@ -46,7 +48,14 @@ def html_fragment(figure: go.Figure, *, name: str, alternative: str) -> str:
     drawn = plotly.io.to_html(
         untitled(figure), full_html=False, include_plotlyjs=False, div_id=name, config=CONFIG
     )
-    return f'<div class="plot" role="img" aria-label="{html.escape(alternative)}">{drawn}</div>'
+    least = readable_pixels(figure)
+    width = f' style="min-width:{least}px"' if least else ""
+    words = html.escape(alternative)
+    plot = f'<div class="plot" role="img" aria-label="{words}"{width}>{drawn}</div>'
+    if not least:
+        return plot
+    title = html.escape(html.unescape(figure.layout.title.text or "Figure"))
+    return f'<div class="wide" tabindex="0" role="group" aria-label="{title}">{plot}</div>'
 
 
 SCRIPT = "plotly.min.js"

@@ -103,7 +103,7 @@ def draw_attention_depth(data: AttentionDepth) -> go.Figure:
     )  # fmt: skip
     figure.update_annotations(font={"size": 13, "color": INK})
     title = "Attention from the answer's position, mean over each layer's heads (%)"
-    styled(figure, title=title, height=height)
+    styled(figure, title=title, height=height, readable=320 * columns if columns > 1 else 0)
     for line in data.lines:
         _draw(figure, line, kinds.index(line.kind) + 1, skills.index(line.skill) + 1)
     _mark(figure, data, count, columns)

@@ -129,7 +129,8 @@ def draw_rows(data: IntervalRows) -> go.Figure:
         subplot_titles=[SKILL_MARKS[skill].label for skill in skills] or None,
     )  # fmt: skip
     figure.update_annotations(font={"size": 13, "color": INK})
-    styled(figure, title=data.title, height=170 + ROW_PIXELS * len(data.rows))
+    height = 170 + ROW_PIXELS * len(data.rows)
+    styled(figure, title=data.title, height=height, readable=110 + 220 * count)
     series = [s for s in SERIES if any(v.series == s for v in data.values)]
     for column, skill in enumerate(skills, start=1):
         figure.add_vline(x=0, row=1, col=column, layer="below", line={"color": GREY, "width": 1})

@@ -113,6 +113,7 @@ def draw_lens(data: LensLines) -> go.Figure:
         figure,
         title="Margin of the right option read off after each layer (nats)",
         height=height,
+        readable=320 * columns if has_change else 0,
     )
     for row, skill in enumerate(skills, start=1):
         own = [line for line in data.lines if line.skill == skill]

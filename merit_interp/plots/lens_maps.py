@@ -23,6 +23,8 @@ from merit_interp.tables.lens_direct import NONE
 from merit_interp.tables.lens_layers import CHANGE
 
 ROW_PIXELS = 26
+FIELD_PIXELS, UNNUMBERED_PIXELS = 48, 12
+"""Width that a field needs with its number, and without."""
 MOST_NUMBERED = 24
 """With more heads in a layer the numbers would touch."""
 MLP_COLUMN = "MLP"
@@ -194,7 +196,10 @@ def draw_head_maps(data: HeadMaps) -> go.Figure:
     for column, panel in enumerate(data.panels, start=1):
         _draw_panel(figure, data, panel, most, column)
     n_rows = max((len(panel.rows) for panel in data.panels), default=1)
-    styled(figure, title=data.title, height=170 + ROW_PIXELS * n_rows)
+    n_fields = max((len(panel.columns) for panel in data.panels), default=1)
+    field = FIELD_PIXELS if n_fields <= MOST_NUMBERED else UNNUMBERED_PIXELS
+    readable = 120 + count * max(170, 40 + field * n_fields)
+    styled(figure, title=data.title, height=170 + ROW_PIXELS * n_rows, readable=readable)
     figure.update_xaxes(showgrid=False, type="category", title_text="Head")
     # the texts in the fields would widen the ranges
     figure.update_yaxes(range=[n_rows - 0.5, -0.5], showgrid=False, type="category")

@@ -18,6 +18,8 @@ from merit_interp.plots.style import INK, PERCEPTION, REASONING, SKILL_MARKS, pl
 from merit_interp.tables.model_names import model_label
 
 ROW_PIXELS = 26
+FIELD_PIXELS, UNNUMBERED_PIXELS = 34, 12
+"""Width that a field needs with its number, and without."""
 # nothing is white; what hurts and what helps differ in colour and, in grey print, by their sign
 DIVERGING = ((0.0, PERCEPTION.colour), (0.5, "#ffffff"), (1.0, REASONING.colour))
 
@@ -93,7 +95,10 @@ def draw_layer_categories(data: LayerCategories) -> go.Figure:
         hovertemplate="layer %{x}, %{customdata}: %{z:.3f} nats<extra></extra>",
     )  # fmt: skip
     title = f"{model_label(data.model)}: cost of each layer to each category (nats of margin)"
-    styled(figure, title=title, height=140 + ROW_PIXELS * max(1, len(labels)))
+    height = 140 + ROW_PIXELS * max(1, len(labels))
+    # beside the fields the names of categories and the scale
+    readable = 210 + (FIELD_PIXELS if numbers else UNNUMBERED_PIXELS) * data.n_layers
+    styled(figure, title=title, height=height, readable=readable)
     figure.update_layout(margin_t=48)
     figure.update_yaxes(
         tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed",
@@ -102,7 +107,7 @@ def draw_layer_categories(data: LayerCategories) -> go.Figure:
     step = 1 if numbers else 4
     shown = range(0, data.n_layers, step)
     figure.update_xaxes(
-        title_text="Masked text layer, counted from 0; the chosen in bold", showgrid=False,
+        title_text="Masked text layer (the chosen in bold)", showgrid=False,
         tickvals=list(shown),
         ticktext=[f"<b>{n}</b>" if n in data.chosen else str(n) for n in shown],
     )  # fmt: skip

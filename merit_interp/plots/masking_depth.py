@@ -126,7 +126,8 @@ def draw_depth(data: DepthProfiles) -> go.Figure:
         subplot_titles=[_panel_title(data, skill) for skill in skills] or None,
     )  # fmt: skip
     figure.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left")
-    styled(figure, title="Where each skill lies over depth (nats of margin)", height=height)
+    title = "Where each skill lies over depth (nats of margin)"
+    styled(figure, title=title, height=height, readable=470)
     for row, skill in enumerate(skills, start=1):
         own = [p for p in data.profiles if p.skill == skill]
         top = max(max(c.cost, c.high if c.high == c.high else c.cost) for p in own for c in p.costs)

@@ -94,7 +94,8 @@ def draw_head_costs(data: HeadCosts) -> go.Figure:
         )  # fmt: skip
         figure.update_xaxes(title_text="Head", dtick=1 if numbered else None, row=1, col=column)
     title = f"{model_label(data.model)}: cost of masking each head alone (nats of margin)"
-    styled(figure, title=title, height=170 + ROW_PIXELS * n_layers)
+    readable = 120 + 260 * count
+    styled(figure, title=title, height=170 + ROW_PIXELS * n_layers, readable=readable)
     figure.update_xaxes(showgrid=False)
     figure.update_yaxes(autorange="reversed", showgrid=False, dtick=1 if numbered else None)
     return figure.update_yaxes(title_text="Layer", row=1, col=1)

@@ -104,7 +104,8 @@ def draw_search_landscape(data: SearchLandscape, *, unit: str) -> go.Figure:
     )
     tiles = min(MOST_PIXELS, max(LEAST_PIXELS, 14 * n_trials))
     title = "Every recipe that was tried, best first: share of the backbone by layer"
-    styled(figure, title=title, height=TITLE_PIXELS + LEGEND_PIXELS + tiles + 90)
+    height = TITLE_PIXELS + LEGEND_PIXELS + tiles + 90
+    styled(figure, title=title, height=height, readable=360 + 56 * min(n_layers, 10))
     places = list(range(n_trials))
     figure.add_heatmap(
         z=[trial.shares for trial in data.trials], x=list(range(n_layers)), y=places,

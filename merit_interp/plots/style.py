@@ -47,6 +47,15 @@ LEGEND_PIXELS = 34
 """Height that one row of the legend takes."""
 
 
+READABLE = "readable_pixels"
+"""Where a figure keeps the width below which it cannot be read: in `layout.meta`."""
+
+
+def readable_pixels(figure: go.Figure) -> int:
+    """Width below which a figure cannot be read; 0 where a phone's will do."""
+    return int((figure.layout.meta or {}).get(READABLE, 0))
+
+
 def plain(text: str) -> str:
     """A name as plotly shall print it: its letters, not its markup."""
     return html.escape(text, quote=False)
@@ -62,13 +71,15 @@ def untitled(figure: go.Figure) -> go.Figure:
     return bare
 
 
-def styled(figure: go.Figure, *, title: str, height: int) -> go.Figure:
+def styled(figure: go.Figure, *, title: str, height: int, readable: int = 0) -> go.Figure:
     """Give a figure the look.
 
     Args:
         figure: The figure, changed in place.
         title: What is shown, with units; plain text.
         height: In pixels; the width is the reader's.
+        readable: Width in pixels below which texts would run into each other; a page that is
+            narrower lets the figure scroll in its box. 0: as narrow as a phone.
     """
     figure.update_layout(
         template="none",
@@ -91,6 +102,7 @@ def styled(figure: go.Figure, *, title: str, height: int) -> go.Figure:
         hoverlabel={"bgcolor": "white", "bordercolor": GREY, "font": {"color": INK, "size": 12}},
         hovermode="closest",
         dragmode=False,
+        meta={READABLE: readable} if readable else None,
     )  # fmt: skip
     axis = {
         "gridcolor": FAINT, "zeroline": False, "linecolor": GREY, "ticks": "outside",

@@ -17,6 +17,7 @@ from merit_interp.plots.files import html_fragment, write_html, write_pictures
 from merit_interp.plots.pareto import draw_pareto, pareto
 from merit_interp.plots.recipe_strip import draw_recipe_strip, recipe_strip
 from merit_interp.plots.search_history import draw_search_history, search_history
+from merit_interp.plots.search_landscape import draw_search_landscape, search_landscape
 from merit_interp.plots.skill_comparison import draw_skill_comparison, skill_comparison
 from merit_interp.report.findings import Findings, gather
 from merit_interp.tables.run_records import read_run
@@ -74,11 +75,12 @@ def skills_figure(findings: Findings) -> NamedFigure | None:
 
 
 def search_figures(findings: Findings) -> list[NamedFigure]:
-    """Search history and Pareto front; none where the run made no search."""
+    """Search history, Pareto front and landscape; none where the run made no search."""
     if findings.trials.empty:
         return []
     history = search_history(findings.trials, unit=findings.unit)
     front = pareto(findings.trials, unit=findings.unit)
+    landscape = search_landscape(findings.trials, n_layers=findings.n_layers)
     return [
         NamedFigure(
             "search-history",
@@ -91,6 +93,13 @@ def search_figures(findings: Findings) -> list[NamedFigure]:
             draw_pareto(front),
             front.describe(),
             "Up is better reasoning, right is better perception.",
+        ),
+        NamedFigure(
+            "search-landscape",
+            draw_search_landscape(landscape, unit=findings.unit),
+            landscape.describe(),
+            "Dark: the layer is the backbone's. A sampler tries good recipes again and again, so "
+            "that the numbers below the layers describe this search, not the layers alone.",
         ),
     ]
 

@@ -105,8 +105,8 @@ def test_the_page_asks_for_nothing(page: Page, run: Path) -> None:
 def test_figures_have_words_and_tables_scroll_in_their_own_box(run: Path, page: Page) -> None:
     text = (run / "report.html").read_text(encoding="utf-8")
     figures = page.tags.count("figure")
-    assert figures == 1 + 2 + 2
-    assert len(re.findall(r'class="plot" role="img" aria-label="[^"]{20,}"', text)) == figures
+    assert figures == 1 + 2 + 3
+    assert len(re.findall(r'class="plot" role="img" aria-label="[^"]{20,}"[ >]', text)) == figures
     assert page.tags.count("noscript") == figures
     ids = re.findall(r'\bid="([^"]+)"', text[text.index("<body>") :])
     assert len(ids) == len(set(ids))
@@ -210,7 +210,7 @@ def test_the_verb_writes_tables_and_page_and_prints_where(tmp_path: Path) -> Non
 @needs_chromium
 def test_a_browser_draws_every_figure_inside_the_page(run: Path, tmp_path: Path) -> None:
     for seen in measured_at_widths(write_report(run), (390, 1200), tmp_path):
-        assert seen["figures"] == seen["drawn"] == 5
+        assert seen["figures"] == seen["drawn"] == 6
         assert seen["wide"] == 0
         assert seen["scroll_width"] <= seen["client_width"]
 
@@ -219,11 +219,11 @@ def test_a_browser_draws_every_figure_inside_the_page(run: Path, tmp_path: Path)
 @needs_chromium
 def test_figures_of_a_run_become_pictures(run: Path) -> None:
     written = write_figures(run)
-    names = ("pareto", "recipe", "search-history", "skills")
+    names = ("pareto", "recipe", "search-history", "search-landscape", "skills")
     assert [path.name for path in written] == [
         f"{name}.{kind}" for kind in ("html", "png") for name in names
     ]
-    for path in written[4:]:
+    for path in written[5:]:
         with Image.open(path) as picture:
             assert picture.width == 1800
             assert len(picture.convert("L").getcolors() or []) > 10

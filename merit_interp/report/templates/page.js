@@ -1,8 +1,21 @@
 // figures are drawn while the page is read, when their places are not yet as wide as they will be
 const plots = () => Array.from(document.querySelectorAll(".js-plotly-plot"));
 addEventListener("load", () => { plots().forEach((plot) => Plotly.Plots.resize(plot)); });
-// a printed page has another width than the window
-const PAGE_PIXELS = 660;
+// what is wider than its box scrolls in it, and is a stop of the Tab key only where it does
+const boxes = Array.from(document.querySelectorAll(".scroll, .wide"));
+const mark = (box) => {
+  const beyond = box.scrollWidth - box.clientWidth;
+  box.classList.toggle("more", box.scrollLeft < beyond - 1);
+  if (beyond > 1) { box.tabIndex = 0; } else { box.removeAttribute("tabindex"); }
+};
+const marks = new ResizeObserver((seen) => { seen.forEach((one) => mark(one.target.parentElement)); });
+boxes.forEach((box) => {
+  box.addEventListener("scroll", () => mark(box), { passive: true });
+  marks.observe(box.firstElementChild);
+});
+addEventListener("resize", () => { boxes.forEach(mark); });
+// a printed page has another width than the window; style.css prints figures at four fifths
+const PAGE_PIXELS = 825;
 addEventListener("beforeprint", () => {
   plots().forEach((plot) => Plotly.relayout(plot, { width: PAGE_PIXELS }));
 });
