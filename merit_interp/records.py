@@ -166,6 +166,33 @@ class ControlScore(ItemScore):
 
 
 @dataclass(frozen=True)
+class DecodeReport(Row):
+    """What became of one item's video."""
+
+    item: str
+    video: str
+    """As the items file has it."""
+    requested: int
+    """Frames asked for."""
+    decoded: int = 0
+    """Frames that came; fewer where the clip has no more."""
+    replaced: int = 0
+    """How many of them are the nearest frame that could be decoded."""
+    duplicates: int = 0
+    """How many of them are, in every pixel, the one before."""
+    decoder: str = ""
+    """`decord`, `pyav`, `frames` or `array`; empty where the video failed."""
+    status: Literal["ok", "short", "damaged", "failed"] = "ok"
+    """`short`: the clip has fewer frames. `damaged`: there are problems, and it is used."""
+    problems: tuple[str, ...] = ()
+    """What was seen to be wrong, or why it failed."""
+    seconds: float = 0.0
+    """Time that decoding took; next to none where the frames were kept from before."""
+    item_set: str = ""
+    """Name of the item set in the run."""
+
+
+@dataclass(frozen=True)
 class Trial(Row):
     """One recipe tried by a search, against the unmerged VLM on the same items."""
 

@@ -35,15 +35,33 @@ class Scoring(BaseModel):
     `generated`: the model is asked as for letters, and what it says is read."""
     max_frames: int = Field(default=16, ge=1)
     """Most frames given to the model; a shorter video gives all of its frames."""
+    sampling: Literal["uniform", "segments", "fps"] = "uniform"
+    """Which frames are taken: the mid-points of equal parts; MVBench's mid-points of segments, with
+    repeats in short clips; or as many mid-points as `fps` gives."""
+    fps: float | None = Field(default=None, gt=0)
+    """Frames taken per second; for sampling `fps` and no other."""
+    max_side: int | None = Field(default=None, ge=1)
+    """Longest side of a decoded frame, in pixels; None leaves frames as they are."""
     circular: bool = False
     """Whether an item is asked with its options in every cyclic order."""
     max_new_tokens: int = Field(default=16, ge=1)
     """Most tokens of a generated answer."""
 
     @model_validator(mode="after")
+    def _a_rate_for_sampling_by_rate(self) -> Scoring:
+        if (self.sampling == "fps") != (self.fps is not None):
+            raise ValueError(
+                f"sampling {self.sampling} with fps {self.fps}; valid: sampling fps with a rate"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _orders_that_are_shown(self) -> Scoring:
         if self.circular and self.answers == "option_text":
-            raise ValueError("with answers option_text no options are shown that could be circular")
+            raise ValueError(
+                "with answers option_text no options are shown that could be circular; "
+                "valid: answers letter or generated"
+            )
         return self
 
     @model_serializer(mode="wrap")
@@ -75,13 +93,13 @@ def changed_scoring(scoring: Scoring, **changes: Any) -> Scoring:
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]) if fault["loc"] else ""
+        valid: str | None
         if name == "answers":
-            valid: str | None = " or ".join((", ".join(ANSWERS[:-1]), ANSWERS[-1]))
+            valid = " or ".join((", ".join(ANSWERS[:-1]), ANSWERS[-1]))
             raise SettingError(f"answers {set_fields[name]!r}", valid=valid) from None
         if not name:
-            raise SettingError(
-                fault["msg"].removeprefix("Value error, "), valid="answers letter or generated"
-            ) from None
+            problem, _, valid = fault["msg"].removeprefix("Value error, ").partition("; valid: ")
+            raise SettingError(problem, valid=valid or None) from None
         raise SettingError(f"{name} {set_fields.get(name)!r}: {fault['msg']}") from None
 
 

@@ -1,18 +1,40 @@
 """The videos of items, decoded: every stage that looks at pixels gets them here.
 
-    videos = ItemVideos(item_file, Scoring(max_frames=16), DecodingSettings())
+    videos = ItemVideos(item_file, Scoring(max_frames=16), DecodingSettings(time_limit_s=60))
     video = videos.decoded(item)
+    videos.reports([item])[0].problems
 
-This file must not know models or what is done with the frames.
+Decoding is done by a child process with a time limit for each video, and its frames are kept in a
+cache. This file must not know models or what is done with the frames.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
+from merit_interp.benchmarks.decoding_process import decoding_process
+from merit_interp.benchmarks.frame_cache import FrameCache, content_key
+from merit_interp.benchmarks.frame_sources import ARRAY_SUFFIXES
 from merit_interp.benchmarks.items import Item, ItemFile
-from merit_interp.benchmarks.videos import Video, decode_video
-from merit_interp.recipe import Scoring
+from merit_interp.benchmarks.reading import READING_VERSION, Reading
+from merit_interp.benchmarks.sampling import FrameRequest
+from merit_interp.benchmarks.videos import Video, video_of
+from merit_interp.errors import SettingError, VideoError
+from merit_interp.record_files import write_whole
+from merit_interp.records import DecodeReport
+from merit_interp.scoring_settings import Scoring
+
+DECODING = "decoding.jsonl"
+"""A run's reports, a line an item."""
+OFF = "off"
 
 
 @dataclass(frozen=True)
@@ -21,14 +43,122 @@ class DecodingSettings:
 
     time_limit_s: float = 60.0
     """Seconds that one video may take."""
+    cache: Path | None = None
+    """Directory of decoded frames; None keeps none."""
+    cache_gib: float = 4.0
+    """Limit of the cache, in GiB."""
+
+    def __post_init__(self) -> None:
+        if not self.time_limit_s > 0:
+            raise SettingError(
+                f"a time limit of {self.time_limit_s:g} s for a video", valid="more than 0"
+            )
+
+
+def frame_cache_directory(named: str | None) -> Path | None:
+    """Where frames are kept, as an option says it: a directory, `off`, or None for the default.
+
+    The default lies in `MERIT_INTERP_CACHE`, or in the user's cache directory; where that variable
+    is empty, nothing is kept.
+    """
+    if named is not None:
+        return None if named == OFF else Path(named).expanduser()
+    root = os.environ.get("MERIT_INTERP_CACHE")
+    if root == "":
+        return None
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(root or f"{base}/merit-interp").expanduser() / "frames"
+
+
+class Decoder:
+    """Decodes videos in the child process, or finds their frames in the cache.
+
+    Args:
+        settings: Time limit and cache.
+    """
+
+    def __init__(self, settings: DecodingSettings) -> None:
+        self.settings = settings
+        self._cache: FrameCache | None = None
+        if settings.cache is not None:
+            self._cache = FrameCache(settings.cache, int(settings.cache_gib * 2**30))
+
+    def decode(self, path: Path, request: FrameRequest) -> Video:
+        """The frames of a video.
+
+        Raises:
+            VideoError: It cannot be decoded, or not within the time limit.
+        """
+        return video_of(self.read(path, request))
+
+    def read(self, path: Path, request: FrameRequest) -> Reading:
+        """The frames of a video, and how they came about; raises as `decode`."""
+        key = None if self._cache is None else _key(path, request)
+        if self._cache is not None and key is not None:
+            kept = self._cache.get(key)
+            if kept is not None:
+                return Reading.from_row(*kept)
+        row, frames = decoding_process().ask(path, request, limit_s=self.settings.time_limit_s)
+        if self._cache is not None and key is not None:
+            self._cache.put(key, row, frames)
+        return Reading.from_row(row, frames)
+
+
+def _key(path: Path, request: FrameRequest) -> str | None:
+    """Name of a video file's frames; None for what is read as quickly as a cache."""
+    if path.suffix.lower() in ARRAY_SUFFIXES or not path.is_file():
+        return None
+    try:
+        return content_key(path, json.dumps(request.to_row()), _decoder_versions())
+    except OSError:
+        return None  # the child says why
+
+
+@functools.cache
+def _decoder_versions() -> str:
+    versions = {name: importlib.metadata.version(name) for name in ("av", "decord", "pillow")}
+    return json.dumps({**versions, "reading": READING_VERSION})
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of one clip."""
+
+    requested: int
+    seconds: float
+    reading: Reading | None = None
+    """Without its frames."""
+    reason: str = ""
+
+    def report(self, item: Item, item_set: str) -> DecodeReport:
+        if self.reading is None:
+            return DecodeReport(
+                item=item.id, video=item.video, item_set=item_set, requested=self.requested,
+                status="failed", problems=(self.reason,), seconds=self.seconds,
+            )  # fmt: skip
+        decoded = len(self.reading.indices)
+        status: Literal["ok", "short", "damaged"] = "ok"
+        if self.reading.problems:
+            status = "damaged"
+        elif decoded < self.requested:
+            status = "short"
+        return DecodeReport(
+            item=item.id, video=item.video, item_set=item_set, requested=self.requested,
+            decoded=decoded, replaced=self.reading.replaced, duplicates=self.reading.duplicates,
+            decoder=self.reading.decoder, status=status, problems=self.reading.problems,
+            seconds=self.seconds,
+        )  # fmt: skip
+
+
+_Clip = tuple[str, float | None, float | None, float | None]
 
 
 class ItemVideos:
-    """Decodes the videos of one items file.
+    """Decodes the videos of one items file, and reports on each item.
 
     Args:
         item_file: Where the items are from; their videos lie beside it.
-        scoring: How many frames are taken.
+        scoring: Which frames are taken.
         settings: How they are decoded.
     """
 
@@ -40,18 +170,89 @@ class ItemVideos:
     ) -> None:
         self.item_file = item_file
         self.scoring = scoring
-        self.settings = settings or DecodingSettings()
+        self._decoder = Decoder(settings or DecodingSettings())
+        self._outcomes: dict[_Clip, _Outcome] = {}
 
     def decoded(self, item: Item) -> Video:
         """The frames of an item's video.
 
         Raises:
-            VideoError: It cannot be decoded.
+            VideoError: It cannot be decoded, or lies where an items file may not point to.
         """
-        return decode_video(
-            self.item_file.video_path(item),
-            max_frames=self.scoring.max_frames,
+        request = self.request(item)
+        started = time.monotonic()
+        try:
+            reading = self._decoder.read(self._path(item), request)
+        except VideoError as error:
+            seconds = round(time.monotonic() - started, 4)
+            self._note(item, _Outcome(request.max_frames, seconds, reason=str(error)))
+            raise
+        seconds = round(time.monotonic() - started, 4)
+        # by a rate there are as many as the clip is long
+        requested = len(reading.indices) if request.sampling == "fps" else request.max_frames
+        without = reading.without_frames()
+        self._note(item, _Outcome(requested, seconds, without))
+        return video_of(reading)
+
+    def request(self, item: Item) -> FrameRequest:
+        """Which frames are taken of an item's video."""
+        return FrameRequest(
+            self.scoring.max_frames,
+            sampling=self.scoring.sampling,
+            rate_fps=self.scoring.fps,
+            max_side=self.scoring.max_side,
             start_s=item.start_s,
             end_s=item.end_s,
-            fps=item.fps,
+            source_fps=item.fps,
         )
+
+    def reports(self, items: Iterable[Item], item_set: str = "") -> list[DecodeReport]:
+        """What became of each item whose video was decoded, in their order."""
+        return [
+            self._outcomes[_clip(item)].report(item, item_set)
+            for item in items
+            if _clip(item) in self._outcomes
+        ]
+
+    def _note(self, item: Item, outcome: _Outcome) -> None:
+        # a video that is decoded again later is no other
+        self._outcomes.setdefault(_clip(item), outcome)
+
+    def _path(self, item: Item) -> Path:
+        """Where the item's video is.
+
+        Raises:
+            VideoError: A relative path, or a link that it goes through, leaves the items' folder.
+        """
+        if not Path(item.video).is_absolute():
+            folder = self.item_file.path.parent
+            valid = "a path inside it, or an absolute path"
+            if os.path.normpath(item.video).split(os.sep)[0] == "..":
+                raise VideoError(
+                    f"video {item.video!r} leaves the folder of the items file", valid=valid
+                )
+            real = (folder / item.video).resolve()
+            if not real.is_relative_to(folder.resolve()):
+                raise VideoError(
+                    f"video {item.video!r} is a link out of the items file's folder, to {real}",
+                    valid=valid,
+                )
+        return self.item_file.video_path(item)
+
+
+def _clip(item: Item) -> _Clip:
+    return item.video, item.start_s, item.end_s, item.fps
+
+
+def write_reports(run: Path, sets: Mapping[str, tuple[ItemVideos, Sequence[Item]]]) -> None:
+    """Write a run's decoding.jsonl: a line for each item of each set whose video was opened.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    lines = [
+        json.dumps(report.to_row(), ensure_ascii=False) + "\n"
+        for name, (videos, items) in sets.items()
+        for report in videos.reports(items, name)
+    ]
+    write_whole(run / DECODING, "".join(lines).encode())

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from merit_interp.benchmarks.items import Fault, Item, parse_items
-from merit_interp.benchmarks.videos import decode_video
+from merit_interp.benchmarks.decoding import DecodingSettings, ItemVideos
+from merit_interp.benchmarks.items import Fault, Item, ItemFile, parse_items
 from merit_interp.errors import VideoError
+from merit_interp.scoring_settings import Scoring
 
 PROBE_FRAMES = 4
 """Frames decoded of each video, spread over its length."""
@@ -48,11 +49,17 @@ class ItemCheck:
         }
 
 
-def check_items(path: Path, *, progress: Callable[[int, int], None] | None = None) -> ItemCheck:
+def check_items(
+    path: Path,
+    *,
+    decoding: DecodingSettings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ItemCheck:
     """Check the text of every line and open the video of every item.
 
     Args:
         path: The items file.
+        decoding: How videos are decoded; the defaults if not given.
         progress: Told how many items are done, and of how many.
 
     Raises:
@@ -62,15 +69,17 @@ def check_items(path: Path, *, progress: Callable[[int, int], None] | None = Non
     parsed = parse_items(path)
     faults = list(parsed.faults)
     faulty = {fault.line for fault in faults}
+    items = tuple(item for _, item in parsed.lines)
+    file = ItemFile(path, items, parsed.sha256)
+    videos = ItemVideos(file, Scoring(max_frames=PROBE_FRAMES), decoding)
     opened: dict[tuple[object, ...], _Opened | VideoError] = {}
     for done, (line, item) in enumerate(parsed.lines, start=1):
         # a line with faulty times or paths cannot be held against its video
         if line not in faulty:
-            problems = _video_problems(path.parent / item.video, item, opened)
+            problems = _video_problems(videos, item, opened)
             faults += [Fault(line, item.id, problem) for problem in problems]
         if progress is not None:
             progress(done, len(parsed.lines))
-    items = [item for _, item in parsed.lines]
     return ItemCheck(
         n_items=len(items),
         n_videos=len({item.video for item in items}),
@@ -84,14 +93,16 @@ def check_items(path: Path, *, progress: Callable[[int, int], None] | None = Non
 class _Opened:
     duration_s: float
     fps: float
+    problems: tuple[str, ...]
+    """What the decoder saw to be wrong with a video that can be used."""
 
 
 def _video_problems(
-    path: Path, item: Item, opened: dict[tuple[object, ...], _Opened | VideoError]
+    videos: ItemVideos, item: Item, opened: dict[tuple[object, ...], _Opened | VideoError]
 ) -> list[str]:
-    bound = (path, item.start_s, item.end_s, item.fps)
+    bound = (item.video, item.start_s, item.end_s, item.fps)
     if bound not in opened:
-        opened[bound] = _open(path, item)
+        opened[bound] = _open(videos, item)
     video = opened[bound]
     if isinstance(video, VideoError):
         return [str(video)]
@@ -99,7 +110,7 @@ def _video_problems(
     slack_s = 1.0 / video.fps
     first_s = item.start_s or 0.0
     last_s = video.duration_s if item.end_s is None else item.end_s
-    problems = []
+    problems = list(video.problems)
     if last_s > video.duration_s + slack_s:
         problems.append(f"end_s {last_s:g} lies after the video's end at {video.duration_s:g} s")
     problems += [
@@ -110,15 +121,10 @@ def _video_problems(
     return problems
 
 
-def _open(path: Path, item: Item) -> _Opened | VideoError:
+def _open(videos: ItemVideos, item: Item) -> _Opened | VideoError:
     try:
-        video = decode_video(
-            path,
-            max_frames=PROBE_FRAMES,
-            start_s=item.start_s,
-            end_s=item.end_s,
-            fps=item.fps,
-        )
+        video = videos.decoded(item)
     except VideoError as error:
         return error
-    return _Opened(video.duration_s, video.fps)
+    (report,) = videos.reports([item])
+    return _Opened(video.duration_s, video.fps, report.problems)

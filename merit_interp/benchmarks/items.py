@@ -14,7 +14,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,11 +236,6 @@ def contradictions(item: Item) -> list[str]:
     if len(set(bare)) < len(bare):
         twice = next(option for i, option in enumerate(bare) if option in bare[:i])
         problems.append(f"two options are {twice!r}")
-    if _leaves_folder(item.video):
-        problems.append(
-            f"video {item.video!r} leaves the folder of the items file; "
-            "valid: a path inside it, or an absolute path"
-        )
     return problems + _time_problems(item)
 
 
@@ -265,10 +259,6 @@ def _time_problems(item: Item) -> list[str]:
         if end < start
     ]
     return problems
-
-
-def _leaves_folder(video: str) -> bool:
-    return Path(os.path.normpath(video)).parts[:1] == ("..",)
 
 
 def write_items(path: Path, items: Sequence[Item]) -> None:

@@ -83,8 +83,6 @@ def test_whole_numbers_serve_as_times(tmp_path: Path) -> None:
         ({"options": ["one", 2]}, "field 'options.1' is 2"),
         ({"skill": "thinking"}, "'reasoning', 'perception' or 'other'"),
         ({"question": "  "}, "field 'question' is empty"),
-        ({"video": "../a.mp4"}, "leaves the folder"),
-        ({"video": "x/../../a.mp4"}, "leaves the folder"),
         ({"video": ""}, "field 'video' is empty"),
         ({"colour": "red"}, "unknown field 'colour'; valid: id, video"),
         ({"evidence": [[3.0, 1.0]]}, "evidence ends at 1.0, before it begins at 3.0"),
@@ -115,7 +113,7 @@ def test_every_fault_is_listed_not_only_the_first(tmp_path: Path) -> None:
         ROW,
         '{"id": "q2", "video"',
         "",
-        {**ROW, "id": "q3", "answer": 7, "options": ["a", "a"], "video": "../b.mp4"},
+        {**ROW, "id": "q3", "answer": 7, "options": ["a", "a"]},
         ROW,
         [1, 2],
         {"id": "q6"},
@@ -125,12 +123,11 @@ def test_every_fault_is_listed_not_only_the_first(tmp_path: Path) -> None:
         "line 2",
         "line 4 (q3)",
         "line 4 (q3)",
-        "line 4 (q3)",
         "line 5 (q1)",
         "line 6",
         *["line 7 (q6)"] * 5,
     ]
-    assert faults[4] == "line 5 (q1): id 'q1' is used in line 1 already"
+    assert faults[3] == "line 5 (q1): id 'q1' is used in line 1 already"
     assert "not JSON" in faults[0]
 
 

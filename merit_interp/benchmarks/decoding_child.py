@@ -1,0 +1,102 @@
+"""The process that decodes: reads requests from stdin, one JSON line each, and answers on stdout.
+
+    python -P -m merit_interp.benchmarks.decoding_child LIFELINE
+
+An answer is eight bytes with the length of a JSON object, the object, and the frames' bytes. It is
+a process of its own since a decoder can turn for ever holding the interpreter's lock, or crash
+(dmlc/decord issues 373, 363, 293). It starts in a quarter of a second: this file loads no torch,
+and must not know items.
+
+It dies with its parent: an idle one when stdin ends, a busy one by SIGIO from the lifeline, a pipe
+that only the parent can write to, and in any case by the alarm that it sets for each video.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from merit_interp.benchmarks.reading import read_video
+from merit_interp.benchmarks.sampling import FrameRequest
+from merit_interp.errors import VideoError
+
+GRACE_S = 5.0
+"""Seconds after its time limit that a child whose parent did not end it ends itself."""
+MOST_WARNINGS = 2**26
+"""Bytes of what decoders print; a decoder in a loop would fill the disk."""
+QUOTED_WARNINGS = 2**16
+
+
+def main(lifeline: int) -> None:
+    """Answer requests until there are no more."""
+    _die_with_parent(lifeline)
+    answers = _own_stdout()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_WARNINGS, MOST_WARNINGS))
+    _print_what_libav_says()
+    for line in sys.stdin.buffer:
+        asked = json.loads(line)
+        signal.setitimer(signal.ITIMER_REAL, asked["limit_s"] + GRACE_S)
+        row, frames = _answer(Path(asked["path"]), FrameRequest.from_row(asked["request"]))
+        head = json.dumps(row).encode()
+        answers.write(struct.pack("<Q", len(head)) + head)
+        answers.write(frames)
+        answers.flush()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _die_with_parent(lifeline: int) -> None:
+    for number in (signal.SIGIO, signal.SIGALRM):
+        # the default action ends the process even while a decoder holds the interpreter's lock
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO, signal.SIGALRM})
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _own_stdout() -> BinaryIO:
+    """Where answers go; what a library prints goes to stderr, among its warnings."""
+    own = os.dup(1)
+    os.dup2(2, 1)
+    return os.fdopen(own, "wb")
+
+
+def _print_what_libav_says() -> None:
+    import av
+
+    # PyAV keeps libav's messages to itself if not told
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.ERROR)
+
+
+def _answer(path: Path, request: FrameRequest) -> tuple[dict[str, Any], bytes | memoryview]:
+    started = time.monotonic()
+    try:
+        reading = read_video(path, request, _printed)
+    except VideoError as error:
+        return {"problem": error.problem, "valid": error.valid}, b""
+    except MemoryError:
+        return {"problem": f"{path}: its frames do not fit into memory", "valid": None}, b""
+    seconds = round(time.monotonic() - started, 4)
+    return {**reading.to_row(), "seconds": seconds}, reading.frames.reshape(-1).data
+
+
+def _printed() -> str:
+    """What was printed to stderr since the last call; stderr is a file."""
+    text = os.pread(2, QUOTED_WARNINGS, 0).decode(errors="replace")
+    with contextlib.suppress(OSError):
+        os.ftruncate(2, 0)
+        os.lseek(2, 0, os.SEEK_SET)
+    return text
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,205 @@
+"""The child process that decodes, from its parent's side: started, asked, ended, started again.
+
+    row, frames = decoding_process().ask(path, request, limit_s=60.0)
+
+One child serves the whole process, since it decodes one video at a time and starts in a quarter of
+a second. This file must not know items or what a reading means.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+from numpy import ndarray
+
+import merit_interp
+from merit_interp.benchmarks.sampling import FrameRequest
+from merit_interp.errors import VideoError
+
+PIPE_BYTES = 2**20
+QUOTED = 300
+"""Characters of a dead decoder's last words."""
+
+
+Filled = TypeVar("Filled", bytearray, memoryview)
+
+
+class _Ended(Exception):  # noqa: N818
+    """The child is no more."""
+
+
+class DecodingProcess:
+    """Starts a child when there is something to decode, and another one when that had to go."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1
+        self._printed: BinaryIO | None = None
+        self._owner = os.getpid()
+
+    def ask(
+        self, path: Path, request: FrameRequest, *, limit_s: float
+    ) -> tuple[dict[str, Any], ndarray]:
+        """Have a video decoded.
+
+        Returns:
+            (`Reading.to_row` with `seconds`, the frames).
+
+        Raises:
+            VideoError: It cannot be decoded, the time is over, or the decoder died of it.
+        """
+        with self._lock:
+            child = self._running()
+            done = False
+            try:
+                row, frames = self._answer(child, path, request, limit_s)
+                done = True
+            except TimeoutError:
+                raise VideoError(
+                    f"{path}: not decoded within {limit_s:g} s; the decoder was stopped",
+                    valid="a whole video file, or a higher --video-time-limit",
+                ) from None
+            except (_Ended, BrokenPipeError):
+                raise VideoError(f"{path}: the decoder died{self._last_words(child)}") from None
+            finally:
+                # after Ctrl-C too: half an answer would be taken for the next one's
+                if not done:
+                    self._end()
+        if "problem" in row:
+            problem = row["problem"].replace(str(path.absolute()), str(path), 1)
+            raise VideoError(problem, valid=row["valid"])
+        return row, frames
+
+    def close(self) -> None:
+        """End the child, if there is one; the next request starts another."""
+        with self._lock:
+            self._end()
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, while there is one."""
+        return self._child.pid if self._child else None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._owner != os.getpid():
+            # forked: the child is the parent's
+            self._child, self._owner = None, os.getpid()
+        if self._child is not None and self._child.poll() is not None:
+            self._end()
+        if self._child is None:
+            self._start()
+        assert self._child is not None
+        return self._child
+
+    def _start(self) -> None:
+        read_end, self._lifeline = os.pipe()
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the child)
+        package = str(Path(merit_interp.__file__).parents[1])
+        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "merit_interp.benchmarks.decoding_child",
+                 str(read_end)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._printed,
+                pass_fds=[read_end], env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                # Ctrl-C on a terminal is the parent's to answer
+                start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(read_end)
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._child.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
+
+    def _answer(
+        self, child: subprocess.Popen[bytes], path: Path, request: FrameRequest, limit_s: float
+    ) -> tuple[dict[str, Any], ndarray]:
+        deadline = time.monotonic() + limit_s
+        assert child.stdin is not None
+        assert child.stdout is not None
+        asked = {"path": str(path.absolute()), "request": request.to_row(), "limit_s": limit_s}
+        child.stdin.write(json.dumps(asked).encode() + b"\n")
+        child.stdin.flush()
+        output = child.stdout.fileno()
+        (size,) = struct.unpack("<Q", _received(output, bytearray(8), deadline))
+        row = json.loads(_received(output, bytearray(size), deadline))
+        frames = np.empty(row.get("shape", 0), dtype=np.uint8)
+        _received(output, frames.reshape(-1).data, deadline)
+        return row, frames
+
+    def _last_words(self, child: subprocess.Popen[bytes]) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(1.0)
+        cause = ""
+        if child.returncode is not None and child.returncode < 0:
+            cause = f" ({signal.Signals(-child.returncode).name})"
+        assert self._printed is not None
+        size = os.fstat(self._printed.fileno()).st_size
+        text = os.pread(self._printed.fileno(), QUOTED, max(0, size - QUOTED))
+        lines = text.decode(errors="replace").strip().splitlines()
+        return f"{cause}: {lines[-1]}" if lines else cause
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            for stream in (child.stdin, child.stdout):
+                assert stream is not None
+                # an unsent rest cannot be written any more
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+            # one that waits for a dead disk cannot be killed: it is left behind
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(5.0)
+        if self._printed is not None:
+            self._printed.close()
+            self._printed = None
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
+
+def _received(descriptor: int, buffer: Filled, deadline: float) -> Filled:
+    """Fill the buffer.
+
+    Raises:
+        TimeoutError: The deadline came first.
+        _Ended: The other end was closed.
+    """
+    rest = memoryview(buffer)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while rest:
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise TimeoutError
+        count = os.readv(descriptor, [rest])
+        if not count:
+            raise _Ended
+        rest = rest[count:]
+    return buffer
+
+
+@cache
+def decoding_process() -> DecodingProcess:
+    """The one of this process."""
+    process = DecodingProcess()
+    atexit.register(process.close)
+    return process

@@ -1,0 +1,129 @@
+"""Videos that are no video files: directories of pictures, and arrays of frames.
+
+    source = open_frames(Path("frames/"), fps=3.0)
+    source.read([0, 7])
+
+`Source` is what every kind of video becomes. This file loads no torch and no decoder.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+from PIL import Image, UnidentifiedImageError
+
+from merit_interp.errors import VideoError
+
+FRAME_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
+
+
+@dataclass(frozen=True)
+class ReadFrames:
+    """Frames of a source."""
+
+    frames: ndarray
+    """(frames, height, width, 3) RGB."""
+    replaced: int = 0
+    """How many of them are the nearest frame that could be decoded, not the one asked for."""
+    problems: tuple[str, ...] = ()
+    """What was seen to be wrong with them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened video: when each of its frames is shown, and how to read some of them."""
+
+    spans_s: ndarray
+    """(frames, 2) start and end of each frame, in seconds."""
+    fps: float
+    decoder: str
+    """What reads it: `decord`, `pyav`, `frames` or `array`."""
+    read: Callable[[Sequence[int]], ReadFrames]
+
+
+def even_spans(n_frames: int, fps: float) -> ndarray:
+    """(frames, 2) spans of frames that all last equally long."""
+    edges = np.arange(n_frames + 1) / fps
+    return np.stack([edges[:-1], edges[1:]], axis=1)
+
+
+def open_frames(path: Path, fps: float | None) -> Source:
+    """A directory of frames, in the order of their numbers.
+
+    Raises:
+        VideoError: It holds none, or nobody says how fast they are shown.
+    """
+    names = sorted(
+        (file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES),
+        key=lambda file: [
+            int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.name)
+        ],
+    )
+    if not names:
+        raise VideoError(
+            f"{path}: the directory holds no frames",
+            valid=f"images named by number ({', '.join(sorted(FRAME_SUFFIXES))})",
+        )
+    if not fps:
+        raise VideoError(
+            f"{path}: a directory of frames does not know its rate", valid="an item with fps"
+        )
+
+    def read(indices: Sequence[int]) -> ReadFrames:
+        frames = [_read_picture(names[i]) for i in indices]
+        sizes = {frame.shape for frame in frames}
+        if len(sizes) > 1:
+            raise VideoError(f"{path}: its frames have {len(sizes)} sizes", valid="one size")
+        return ReadFrames(np.stack(frames))
+
+    return Source(even_spans(len(names), fps), fps, "frames", read)
+
+
+def _read_picture(path: Path) -> ndarray:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise VideoError(f"{path}: the frame cannot be read: {error}") from None
+
+
+def open_array(path: Path, fps: float | None) -> Source:
+    """Frames in a file of numpy's: `.npy`, or `.npz` with `frames` and, if it knows it, `fps`.
+
+    Raises:
+        VideoError: It is no such file, its frames are not (n, height, width, 3) uint8, or nobody
+            says how fast they are shown.
+    """
+    try:
+        # a pickle could run code
+        content = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            frames: ndarray = content
+        else:
+            with content:
+                frames = content["frames"]
+                fps = fps or (float(content["fps"]) if "fps" in content else None)
+    except KeyError:
+        raise VideoError(f"{path}: holds no `frames`", valid="frames and fps") from None
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise VideoError(f"{path}: the array cannot be read: {error}") from None
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
+        raise VideoError(
+            f"{path}: an array of {frames.dtype} {frames.shape}",
+            valid="uint8 of (frames, height, width, 3)",
+        )
+    if not fps or not fps > 0:
+        raise VideoError(f"{path}: the array does not know its rate", valid="an item with fps")
+    return Source(
+        even_spans(len(frames), fps),
+        fps,
+        "array",
+        lambda indices: ReadFrames(np.ascontiguousarray(frames[list(indices)])),
+    )
