@@ -9,7 +9,8 @@ whole block. This file must not know where the recipes come from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from merit_interp.merging.in_memory import InMemoryMerge
@@ -22,23 +23,24 @@ VLM = "vlm"
 MERGED = "merged"
 
 
-def keep_whole_blocks(path: Path, sizes: Mapping[str, int]) -> set[tuple[str, str]]:
+def keep_whole_blocks(
+    path: Path, sizes: Mapping[str, int], fields: Sequence[str] = ("item_set", "model")
+) -> set[tuple[str, ...]]:
     """Drop a torn last block from a scores file.
 
     Args:
         path: `scores.jsonl`; may be missing.
         sizes: Number of items of each item set.
+        fields: What the scores of one block have in common, the item set first.
 
     Returns:
-        (item set, model) of every block that is whole.
+        These fields of every block that is whole.
     """
     rows = read_jsonl(path)
-    counts: dict[tuple[str, str], int] = {}
-    for row in rows:
-        block = (row["item_set"], row["model"])
-        counts[block] = counts.get(block, 0) + 1
+    blocks = [tuple(str(row[name]) for name in fields) for row in rows]
+    counts = Counter(blocks)
     whole = {block for block, count in counts.items() if count == sizes.get(block[0])}
-    kept = [row for row in rows if (row["item_set"], row["model"]) in whole]
+    kept = [row for row, block in zip(rows, blocks, strict=True) if block in whole]
     if len(kept) < len(rows):
         lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in kept)
         write_whole(path, "".join(f"{line}\n" for line in lines).encode())
@@ -52,7 +54,7 @@ def score_recipes(
     *,
     item_set: str,
     path: Path,
-    done: set[tuple[str, str]] = frozenset(),  # type: ignore[assignment]
+    done: Collection[tuple[str, ...]] = (),
     progress: Callable[[str], None] | None = None,
 ) -> list[ItemScore]:
     """Score the unmerged VLM and each recipe; append the records to `path`.
