@@ -80,10 +80,11 @@ def _lines_of(control: str, rows: dict[tuple[str, str], Row]) -> Iterator[str]:
 def _level(control: str, skill: str, model: str, row: Row) -> str:
     """One model on the video and under a control."""
     drop = _interval(row, "drop")
+    shown, measure = WITHOUT.get(control, control), MEASURES.get(control, "drop")
     text = (
-        f"{skill.capitalize()}, {model}: {100 * row['accuracy']:.1f}% right "
-        f"{WITHOUT.get(control, control)}, {100 * row['video_accuracy']:.1f}% on the video as it is; "
-        f"{MEASURES.get(control, 'drop')} {interval_text(drop)}, {p_text(row['drop_p'])}."
+        f"{skill.capitalize()}, {model}: {100 * row['accuracy']:.1f}% right {shown}, "
+        f"{100 * row['video_accuracy']:.1f}% on the video as it is; "
+        f"{measure} {interval_text(drop)}, {p_text(row['drop_p'])}."
     )
     if drop.is_above(0.0):
         return text
@@ -105,9 +106,7 @@ def _above_chance(control: str, row: Row) -> str:
     above = _interval(row, "above_chance")
     if control != BLACK or not above.is_above(0.0):
         return ""
-    return (
-        f" Without the video that is {interval_text(above)} above chance: the text gives it away."
-    )
+    return f" That is {interval_text(above)} above chance: the text gives answers away."
 
 
 def _change(control: str, skill: str, row: Row) -> str:
