@@ -25,6 +25,7 @@ SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 _CHUNK = 1 << 16
 _BATCH_ROWS = 512
 _SPACE = " \t\r\n"
+_AFTER_VALUE = frozenset(f"{_SPACE},]}}:")
 
 
 class RowError(ItemError):
@@ -98,7 +99,7 @@ class Row:
         value = self.value(name)
         try:
             number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise RowError(f"field {name!r} is no number")
@@ -116,14 +117,24 @@ class Row:
         """
         return pairs_of_numbers(self.value(name), name)
 
-    def rows(self, name: str) -> tuple[Row, ...]:
-        """The field as rows of its own: a list of objects, or one object.
+    def row(self, name: str) -> Row:
+        """The field as a row of its own: one object.
 
         Raises:
-            RowError: It is missing, or is something else.
+            RowError: It is missing, or no object.
         """
         value = self.value(name)
-        parts = [value] if isinstance(value, Mapping) else value
+        if not isinstance(value, Mapping):
+            raise RowError(f"field {name!r} is no object")
+        return Row(f"{self.place}, {name}", value, self.key)
+
+    def rows(self, name: str) -> tuple[Row, ...]:
+        """The field as rows of its own: a list of objects.
+
+        Raises:
+            RowError: It is missing, or no list of objects.
+        """
+        parts = self.value(name)
         if not isinstance(parts, list) or not all(isinstance(part, Mapping) for part in parts):
             raise RowError(f"field {name!r} is no list of objects")
         return tuple(
@@ -152,7 +163,7 @@ def pairs_of_numbers(value: object, name: str) -> tuple[tuple[float, float], ...
     """
     try:
         pairs = tuple((float(start), float(end)) for start, end in value)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RowError(f"field {name!r} is no list of pairs of numbers") from None
     if not all(math.isfinite(time) for pair in pairs for time in pair):
         raise RowError(f"field {name!r} has a time that is no number")
@@ -286,20 +297,21 @@ class _JsonStream:
         self._next_character()
         size = _CHUNK
         while True:
-            try:
-                value, end = self.decoder.raw_decode(self.text, self.position)
-            except (ValueError, RecursionError):
-                end = len(self.text)
-            else:
-                # a number at the very end of what was read may go on
-                if end < len(self.text) or not self._more(size):
-                    self.position = end
-                    return value
-                continue
+            decoded = self._decoded()
+            if decoded is not None and self.text[decoded[1] : decoded[1] + 1] in _AFTER_VALUE:
+                value, self.position = decoded
+                return value
+            # torn, or a number that goes on: be that "1" of "12" or "1." of "1.5"
             if not self._more(size):
                 raise self._torn()
             # a value that is longer than what was read is decoded again: not too often
             size *= 2
+
+    def _decoded(self) -> tuple[Any, int] | None:
+        try:
+            return self.decoder.raw_decode(self.text, self.position)
+        except (ValueError, RecursionError):
+            return None
 
     def _more(self, size: int) -> bool:
         piece = self.file.read(size)

@@ -231,20 +231,22 @@ def import_items(
         SettingError: The benchmark has no such subset.
         RunError: `out` is there already, or cannot be written.
     """
-    out = Path(out)
+    files_out = _Files(Path(out))
+    annotations = Path(annotations)
     _check_subset(benchmark, options)
-    _check_out(out, overwrite)
+    if not annotations.exists():
+        raise ItemError(f"there are no annotations at {annotations}", valid=benchmark.annotations)
     folder = VideoFolder(Path(videos), benchmark.video_suffixes, options.follow_links)
-    files = benchmark.files(Path(annotations), options)
+    files = benchmark.files(annotations, options)
+    files_out.check(files, overwrite)
     counts = SummaryCounts()
-    left_out = out.with_name(f"{out.stem}.left_out.jsonl")
+    target = _Target(benchmark, folder, os.path.realpath(files_out.items.parent), roles, counts)
     with ExitStack() as written:
         # the items take their name last: with them, all the rest is there
-        items_file = written.enter_context(file_written_whole(out))
-        left_file = written.enter_context(file_written_whole(left_out))
-        target = _Target(benchmark, folder, os.path.realpath(out.parent), roles, counts)
-        for outcome in benchmark.read(Path(annotations), options):
-            target.write(outcome, items_file, left_file)
+        items = written.enter_context(file_written_whole(files_out.items))
+        left_out = written.enter_context(file_written_whole(files_out.left_out))
+        for outcome in benchmark.read(annotations, options):
+            target.write(outcome, items, left_out)
         if not counts.items:
             raise ItemError(_nothing(benchmark, counts))
         source = ImportSource(
@@ -257,8 +259,40 @@ def import_items(
             roles=roles.table.get(benchmark.name, {}),
         )
         summary = counts.summary(source, roles.replaced.get(benchmark.name, {}))
-        write_json(out.with_name(f"{out.stem}.import.json"), summary.to_row())
+        write_json(files_out.record, summary.to_row())
     return summary
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What an import writes."""
+
+    items: Path
+
+    @property
+    def left_out(self) -> Path:
+        return self.items.with_name(f"{self.items.stem}.left_out.jsonl")
+
+    @property
+    def record(self) -> Path:
+        return self.items.with_name(f"{self.items.stem}.import.json")
+
+    def check(self, annotations: Iterable[Path], overwrite: bool) -> None:
+        """Refuse to write over what is there.
+
+        Raises:
+            RunError: It is a directory, an annotation file, or an earlier import.
+        """
+        if self.items.is_dir():
+            raise RunError(f"{self.items} is a directory", valid="--out FILE, like items.jsonl")
+        mine = [file for file in (self.items, self.left_out, self.record) if file.exists()]
+        # by what they are, since names differ where one is a link
+        if any(file.samefile(published) for published in annotations for file in mine):
+            raise RunError(
+                f"{self.items} would be written over the annotations", valid="another --out"
+            )
+        if self.items.exists() and not overwrite:
+            raise RunError(f"{self.items} is there already", valid="--overwrite or another --out")
 
 
 @dataclass(frozen=True)
@@ -321,8 +355,9 @@ class _Target:
         return line
 
     def _written(self, path: Path) -> str:
-        inside = path.is_relative_to(self.base) and os.path.realpath(path).startswith(
-            self.base + os.sep
+        # a relative path must not lead out of the items file's directory by a link either
+        inside = all(
+            place.is_relative_to(self.base) for place in (path, Path(os.path.realpath(path)))
         )
         return os.path.relpath(path, self.base) if inside else str(path)
 
@@ -350,10 +385,3 @@ def _check_subset(benchmark: Benchmark, options: ImportOptions) -> None:
         return
     valid = ", ".join(benchmark.subsets) or "no --subset"
     raise SettingError(f"{benchmark.name} has no subset {options.subset!r}", valid=valid)
-
-
-def _check_out(out: Path, overwrite: bool) -> None:
-    if out.is_dir():
-        raise RunError(f"{out} is a directory", valid="--out FILE, like items.jsonl")
-    if out.exists() and not overwrite:
-        raise RunError(f"{out} is there already", valid="--overwrite or another --out")

@@ -39,6 +39,9 @@ class VideoFolder:
         """The folder without symbolic links."""
         return os.path.realpath(self.path)
 
+    def _holds(self, path: str) -> bool:
+        return path.startswith(self.root.rstrip(os.sep) + os.sep)
+
     def find(self, *names: str, directory: bool = False) -> Path:
         """The absolute path of a video.
 
@@ -58,7 +61,7 @@ class VideoFolder:
 
     def _check_name(self, name: str) -> None:
         whole = os.path.normpath(os.path.join(self.root, name))  # noqa: PTH118  (keeps "..")
-        if not whole.startswith(self.root + os.sep):
+        if not self._holds(whole):
             raise RowError(f"video leaves the folder: {name}")
 
     def _candidates(self, name: str) -> list[Path]:
@@ -70,7 +73,7 @@ class VideoFolder:
 
     def _within(self, path: Path, name: str) -> Path:
         target = os.path.realpath(path)
-        if target.startswith(self.root + os.sep):
+        if self._holds(target):
             return path
         if not self.follow_links:
             raise RowError(f"video is a link out of the folder: {name}")
