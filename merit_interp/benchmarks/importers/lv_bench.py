@@ -82,7 +82,7 @@ def _kinds(row: Row) -> tuple[str, ...]:
 def _duration_s(video: Row) -> float | None:
     if not video.fields.get("video_info"):
         return None
-    minutes = video.rows("video_info")[0].optional_number("duration_minutes")
+    minutes = video.row("video_info").optional_number("duration_minutes")
     return None if minutes is None else 60 * minutes
 
 

@@ -82,7 +82,7 @@ def _item(row: Row, video: Row | None, cuts: Mapping[str, Any], options: ImportO
     answer = row.whole("answer_id")
     if not 0 <= answer < len(texts):
         raise RowError(f"answer_id is no index of an option: {answer}")
-    clip = _Clip(name, video.rows("metadata")[0] if video else None, cuts)
+    clip = _Clip(name, video.row("metadata") if video else None, cuts)
     reasoning = row.text("reasoning").capitalize()
     return Imported(
         Item(

@@ -104,7 +104,9 @@ def _key_frames(
     situations = row.fields.get("situations")
     if not situations:
         return (), ()
-    if not isinstance(situations, Mapping) or not all(key.isdecimal() for key in situations):
+    if not isinstance(situations, Mapping) or not all(
+        key.isdecimal() and len(key) < 10 for key in situations
+    ):
         raise RowError("field 'situations' is no object of frame numbers")
     video = row.text("video_id")
     rate = rates.get(f"{video}.mp4", rates.get(video))

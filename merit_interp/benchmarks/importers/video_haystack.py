@@ -27,6 +27,8 @@ from merit_interp.benchmarks.items import Item, Span
 
 _NEEDS = ("video_id", "vclip_id", "question", "options", "video_metadata")
 
+_MOST_FRAMES = 10**9
+
 
 def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
     return files_in(path)
@@ -42,19 +44,17 @@ def _item(row: Row, *, clip: bool) -> Imported:
     part = "vclip" if clip else "video"
     video, question = row.text(f"{part}_id"), row.text("question")
     options, answer = _options(row)
-    metadata = row.rows("video_metadata")[0]
+    metadata = row.row("video_metadata")
     duration_s = metadata.optional_number(f"{part}_duration")
-    frames, rate = (
-        row.fields.get(f"frame_indexes_{part}") or (),
-        metadata.optional_number("frame_rate"),
-    )
+    frames = row.fields.get(f"frame_indexes_{part}")
+    rate = metadata.optional_number("frame_rate")
     evidence: tuple[Span, ...] = ()
     flags: tuple[str, ...] = ()
     if frames and rate:
         evidence, flags = spans_within(_spans(frames, rate), duration_s)
     elif frames:
         flags = ("key frames without a frame rate were dropped",)
-    digest = hashlib.blake2b(question.encode(), digest_size=4).hexdigest()
+    digest = hashlib.blake2b(question.encode(errors="replace"), digest_size=4).hexdigest()
     return Imported(
         Item(
             id=f"video_haystack/{row.text('vclip_id')}/{digest}",
@@ -77,7 +77,7 @@ def _item(row: Row, *, clip: bool) -> Imported:
 
 def _options(row: Row) -> tuple[tuple[str, ...], int]:
     """The options that there are, which may be fewer than five, and which is right."""
-    named = row.rows("options")[0]
+    named = row.row("options")
     letters = [letter for letter in string.ascii_uppercase if named.fields.get(letter)]
     answer = row.text("answer").upper()
     if answer not in letters:
@@ -87,7 +87,9 @@ def _options(row: Row) -> tuple[tuple[str, ...], int]:
 
 def _spans(frames: object, rate: float) -> tuple[Span, ...]:
     """When each frame is shown; they are numbered from 0."""
-    if not isinstance(frames, list) or not all(isinstance(n, int) and n >= 0 for n in frames):
+    if not isinstance(frames, list) or not all(
+        isinstance(n, int) and 0 <= n < _MOST_FRAMES for n in frames
+    ):
         raise RowError("key frames are no list of numbers")
     return tuple((n / rate, (n + 1) / rate) for n in frames)
 

@@ -104,3 +104,13 @@ def test_without_any_gold_the_file_is_refused(tmp_path: Path) -> None:
     path = write_annotations(tmp_path / "test.json", rows({"answer": ""}))
     with pytest.raises(ItemError, match="answer"):
         run_import("video_haystack", path, ["day-1.mp4"])
+
+
+@pytest.mark.parametrize("field", ["options", "video_metadata"])
+@pytest.mark.parametrize("value", [[], "x", None])
+def test_a_row_whose_parts_are_no_objects_is_left_out(
+    tmp_path: Path, field: str, value: object
+) -> None:
+    path = write_annotations(tmp_path / "val.json", rows({}, {field: value}))
+    (reason,) = run_import("video_haystack", path, ["day-1.mp4"]).left_out.values()
+    assert reason in (f"field {field!r} is no object", f"field {field!r} is missing")
