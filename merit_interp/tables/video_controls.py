@@ -12,13 +12,17 @@ nothing, are left out and counted. This file must not know what a control shows.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from merit_interp.records import ControlScore
+from merit_interp.statistics.clusters import FloatArray
 from merit_interp.statistics.intervals import Interval, clustered_mean, clustered_share
 from merit_interp.statistics.paired import PairedDifference, paired_difference
 from merit_interp.tables.item_frames import ITEM_SCORE_COLUMNS, item_scores
@@ -129,18 +133,19 @@ def video_control_table(
         A frame with `VIDEO_CONTROL_COLUMNS`.
     """
     joined = _joined(video, controls)
+    answers = _Answers.of(joined)
     rows: list[dict[str, str | int | float]] = []
-    for (item_set, control), part in joined.groupby(["item_set", "video_control"], sort=False):
-        for skill, category, cell in _cells(part):
-            vlm = cell[cell["model"] == VLM]
-            for model in in_listing_order(cell["model"]):
-                names: dict[str, str | int | float] = {
-                    "item_set": str(item_set), "video_control": str(control),
-                    "measure": MEASURES.get(str(control), "drop"),
-                    "model": model, "skill": skill, "category": category,
+    for (item_set, control), places in _groups(joined, ["item_set", "video_control"]):
+        for skill, category, cell in _cells(joined, places):
+            models = {str(m): where for (m,), where in _groups(joined, ["model"], cell)}
+            vlm = answers.at(models.get(VLM, _NO_PLACES))
+            for model in in_listing_order(models):
+                row = _measures(answers.at(models[model]), None if model == VLM else vlm, seed)
+                row |= {
+                    "item_set": item_set, "video_control": control, "model": model,
+                    "measure": MEASURES.get(control, "drop"), "skill": skill, "category": category,
                 }  # fmt: skip
-                own = cell[cell["model"] == model]
-                rows.append(names | _measures(own, None if model == VLM else vlm, seed))
+                rows.append(row)
     return pd.DataFrame(rows, columns=list(VIDEO_CONTROL_COLUMNS)).astype(VIDEO_CONTROL_COLUMNS)
 
 
@@ -179,63 +184,105 @@ def _joined(video: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
     real = real.rename(columns={"correct": "video_correct", "margin_nats": "video_margin_nats"})
     joined = controls.merge(real, on=keys, how="left")
     order = {name: place for place, name in enumerate(dict.fromkeys(controls["item_set"]))}
-    return joined.sort_values("item_set", key=lambda names: names.map(order), kind="stable")
+    joined = joined.sort_values("item_set", key=lambda names: names.map(order), kind="stable")
+    return joined.reset_index(drop=True)
 
 
-def _cells(part: pd.DataFrame) -> Iterable[tuple[str, str, pd.DataFrame]]:
-    """(skill, category, rows) in reading order; all categories of a skill first."""
-    found = set(part["skill"])
-    for skill in [s for s in SKILLS if s in found]:
-        rows = part[part["skill"] == skill]
-        yield skill, ALL, rows
-        for category in sorted(set(rows["category"]) - {ALL}):
-            yield skill, category, rows[rows["category"] == category]
+Places = NDArray[np.int64]
+_NO_PLACES = np.zeros(0, dtype=np.int64)
 
 
-def _measures(
-    own: pd.DataFrame, vlm: pd.DataFrame | None, seed: int
-) -> dict[str, str | int | float]:
+def _groups(
+    rows: pd.DataFrame, keys: list[str], places: Places | None = None
+) -> Iterator[tuple[tuple[str, ...], Places]]:
+    """Places of the rows that have equal keys, in the order in which the keys come."""
+    part = rows[keys] if places is None else rows[keys].iloc[places]
+    for key, group in part.groupby(keys, sort=False):
+        yield tuple(map(str, key)), group.index.to_numpy()
+
+
+def _cells(rows: pd.DataFrame, places: Places) -> Iterator[tuple[str, str, Places]]:
+    """(skill, category, places) in reading order; all categories of a skill first."""
+    by_skill = {skill: where for (skill,), where in _groups(rows, ["skill"], places)}
+    for skill in [name for name in SKILLS if name in by_skill]:
+        yield skill, ALL, by_skill[skill]
+        categories = {key: where for (key,), where in _groups(rows, ["category"], by_skill[skill])}
+        for category in sorted(set(categories) - {ALL}):
+            yield skill, category, categories[category]
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What a model did with items under a control and on the video; NaN where there is nothing."""
+
+    item: Places
+    video: Places
+    is_not_applicable: NDArray[np.bool_]
+    chance: FloatArray
+    right: FloatArray
+    right_on_video: FloatArray
+    margin_drop: FloatArray
+
+    @classmethod
+    def of(cls, joined: pd.DataFrame) -> _Answers:
+        numbers = {
+            name: joined[name].to_numpy(dtype=np.float64)
+            for name in ("correct", "video_correct", "margin_nats", "video_margin_nats")
+        }
+        return cls(
+            item=pd.factorize(joined["item"])[0].astype(np.int64),
+            video=pd.factorize(joined["group"])[0].astype(np.int64),
+            is_not_applicable=(joined["status"] == "not_applicable").to_numpy(),
+            chance=1 / joined["n_options"].to_numpy(dtype=np.float64, na_value=math.nan),
+            right=numbers["correct"],
+            right_on_video=numbers["video_correct"],
+            margin_drop=numbers["video_margin_nats"] - numbers["margin_nats"],
+        )
+
+    def at(self, places: Places | NDArray[np.bool_]) -> _Answers:
+        return _Answers(**{f.name: getattr(self, f.name)[places] for f in dataclasses.fields(self)})
+
+    @property
+    def both(self) -> _Answers:
+        """Those that the model answered under the control and on the video."""
+        return self.at(~np.isnan(self.right) & ~np.isnan(self.right_on_video))
+
+
+def _measures(own: _Answers, vlm: _Answers | None, seed: int) -> dict[str, str | int | float]:
     """The numbers of one row."""
-    not_applicable = own["status"] == "not_applicable"
-    both = own[own["correct"].notna() & own["video_correct"].notna()]
-    videos = both["group"].to_numpy()
-    right, right_on_video = (both[name].to_numpy() for name in ("correct", "video_correct"))
-    chance = 1 / both["n_options"].to_numpy(dtype=np.float64, na_value=math.nan)
-    above = clustered_mean(right - chance, videos, seed=seed, bounds=(-1.0, 1.0))
-    drop = paired_difference(right_on_video, right, videos, bounds=(-1.0, 1.0), seed=seed)
-    margins = both[both["margin_nats"].notna() & both["video_margin_nats"].notna()]
-    drop_margin = clustered_mean(
-        (margins["video_margin_nats"] - margins["margin_nats"]).to_numpy(),
-        margins["group"].to_numpy(),
-        seed=seed,
+    both, n_not_applicable = own.both, int(own.is_not_applicable.sum())
+    above = clustered_mean(both.right - both.chance, both.video, seed=seed, bounds=(-1.0, 1.0))
+    drop = paired_difference(
+        both.right_on_video, both.right, both.video, bounds=(-1.0, 1.0), seed=seed
     )
+    margins = both.at(~np.isnan(both.margin_drop))
     row: dict[str, str | int | float] = {
-        "n_items": len(both),
-        "n_videos": len(set(videos)),
-        "n_failed": len(own) - len(both) - int(not_applicable.sum()),
-        "n_not_applicable": int(not_applicable.sum()),
-        "chance": float(chance.mean()) if len(both) else math.nan,
-        **_ends("video_accuracy", clustered_share(right_on_video, videos)),
-        **_ends("accuracy", clustered_share(right, videos)),
+        "n_items": len(both.item),
+        "n_videos": len(np.unique(both.video)),
+        "n_failed": len(own.item) - len(both.item) - n_not_applicable,
+        "n_not_applicable": n_not_applicable,
+        "chance": float(both.chance.mean()) if len(both.item) else math.nan,
+        **_ends("video_accuracy", clustered_share(both.right_on_video, both.video)),
+        **_ends("accuracy", clustered_share(both.right, both.video)),
         **_ends("above_chance", above),
         **_tested("drop", drop),
-        **_ends("drop_margin_nats", drop_margin),
+        **_ends("drop_margin_nats", clustered_mean(margins.margin_drop, margins.video, seed=seed)),
         "n_pairs": 0,
     }
     if vlm is None:
         return row
-    change = _change_of_drop(both, vlm, seed)
+    change = _change_of_drop(both, vlm.both, seed)
     return row | {"n_pairs": change.interval.n_items, **_tested("delta_drop", change)}
 
 
-def _change_of_drop(both: pd.DataFrame, vlm: pd.DataFrame, seed: int) -> PairedDifference:
+def _change_of_drop(own: _Answers, vlm: _Answers, seed: int) -> PairedDifference:
     """The model's drop less the VLM's, item by item."""
-    there = vlm[vlm["correct"].notna() & vlm["video_correct"].notna()]
-    pairs = both.merge(there, on="item", suffixes=("", "_vlm"))
+    _, here, there = np.intersect1d(own.item, vlm.item, assume_unique=True, return_indices=True)
+    own, vlm = own.at(here), vlm.at(there)
     return paired_difference(
-        (pairs["video_correct"] - pairs["correct"]).to_numpy(),
-        (pairs["video_correct_vlm"] - pairs["correct_vlm"]).to_numpy(),
-        pairs["group"].to_numpy(),
+        own.right_on_video - own.right,
+        vlm.right_on_video - vlm.right,
+        own.video,
         bounds=(-2.0, 2.0),
         seed=seed,
     )

@@ -137,7 +137,7 @@ def test_nothing_gives_empty_tables() -> None:
 
 @pytest.fixture(scope="module")
 def made_up() -> tuple[pd.DataFrame, pd.DataFrame]:
-    scores = made_up_scores(Plan(videos=40, draws=0))
+    scores = made_up_scores(Plan(("validation",), videos=40, draws=0))
     frame = control_frame(made_up_control_scores(scores))
     return video_control_table(item_scores(scores), frame), frame
 
