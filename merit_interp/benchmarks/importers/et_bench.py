@@ -38,7 +38,9 @@ _NEEDS = ("idx", "task", "video", "q")
 
 
 def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
-    return files_in(path)
+    files = files_in(path)
+    # the published directory has everything twice: times as text, times as tokens
+    return tuple(file for file in files if file.name.startswith("etbench_txt")) or files
 
 
 def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
@@ -84,9 +86,13 @@ def _question(row: Row, options: tuple[str, ...]) -> tuple[str, tuple[str, ...]]
     if "<vid>" in prompt:
         raise RowError("times are <vid> tokens: use the txt file")
     split = split_options(prompt)
-    if split is not None and split[1] == options:
+    if split is not None and _plain(split[1]) == _plain(options):
         return re.sub(r"\s*\b(?:options|choices)\s*:\s*$", "", split[0], flags=re.IGNORECASE), ()
     return prompt, ("prompt was kept whole, it may name its options itself",)
+
+
+def _plain(options: tuple[str, ...]) -> list[str]:
+    return [option.casefold().strip(" .") for option in options]
 
 
 def _spans(row: Row, task: str) -> tuple[tuple[Span, ...], tuple[str, ...]]:

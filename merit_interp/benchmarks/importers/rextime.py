@@ -33,8 +33,8 @@ from merit_interp.benchmarks.importing import (
 from merit_interp.benchmarks.items import Item, Span
 from merit_interp.errors import ItemError
 
-# a clip of QVHighlights: its video, start and end
-_CLIP = re.compile(r"(.+)_\d+(?:\.\d+)?_\d+(?:\.\d+)?")
+# a clip of QVHighlights: its video, start and end; a video's own name has no dots
+_CLIP = re.compile(r"(.+)_\d+\.\d+_\d+\.\d+")
 Windows = Mapping[str, tuple[Span, ...]]
 
 

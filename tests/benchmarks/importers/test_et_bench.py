@@ -100,3 +100,17 @@ def test_withheld_and_faulty_gold(tmp_path: Path) -> None:
     ]
     with pytest.raises(ItemError, match="answer is withheld"):
         run_import("et_bench", et(tmp_path, {"p": None}), ["qa_ego4d/ab.mp4"])
+
+
+def test_the_published_directory_has_everything_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "annotations"
+    write_annotations(folder / "etbench_txt_v1.0.json", rows({}))
+    write_annotations(folder / "etbench_vid_v1.0.json", rows({"q": "What is held at <vid>?"}))
+    done = run_import("et_bench", folder, ["qa_ego4d/ab.mp4"])
+    assert (len(done.items), done.left_out) == (1, {})
+
+
+def test_a_full_stop_or_a_capital_makes_no_other_option(tmp_path: Path) -> None:
+    asked = PROMPT.replace("(C) a drum", "(C) A drum.")
+    done = run_import("et_bench", et(tmp_path, {"q": asked}), ["qa_ego4d/ab.mp4"])
+    assert (done.item.question, done.item.options) == (ASKED, tuple(OPTIONS))
