@@ -31,10 +31,19 @@ def with_frames(item: Item, frames: Sequence[int], video: Path) -> tuple[Item, t
         return item, ("evidence frames were dropped: the video's rate cannot be read",)
     spans = [(frame / rate, (frame + 1) / rate) for frame in sorted(set(frames)) if frame >= 0]
     inside = [span for span in spans if duration_s is None or span[0] < duration_s]
-    flags = ("evidence frames past the end were dropped",) if len(inside) < len(spans) else ()
-    if not inside:
+    flags: tuple[str, ...] = ()
+    if len(inside) < len(spans):
+        flags += ("evidence frames past the end were dropped",)
+    asked = [span for span in inside if _is_asked_about(span[0], item)]
+    if len(asked) < len(inside):
+        flags += ("evidence frames outside the part that is asked about were dropped",)
+    if not asked:
         return item, flags
-    return dataclasses.replace(item, evidence=tuple(inside), evidence_kind="frame"), flags
+    return dataclasses.replace(item, evidence=tuple(asked), evidence_kind="frame"), flags
+
+
+def _is_asked_about(time_s: float, item: Item) -> bool:
+    return time_s >= (item.start_s or 0.0) and (item.end_s is None or time_s < item.end_s)
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from merit_interp.errors import ItemError
 from tests.benchmarks.importers.an_import import run_import, write_annotations
+from tests.videos_on_disk import tiny_video
 
 CHOICES = [
     {"choice_id": 2, "choice": "The towel.", "choice_program": []},
@@ -27,7 +27,6 @@ ROW = {
     "choices": CHOICES,
     "situations": {"000251": SITUATION, "000226": SITUATION},
 }
-NO_RATE = "key frames without a frame rate were left out"
 
 
 def rows(*changes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -62,79 +61,55 @@ def test_roles_and_subsets_are_kinds_of_questions(tmp_path: Path) -> None:
     assert list(done.items) == ["star/Feasibility_T2_1"]
 
 
-def test_key_frames_have_no_time_without_a_rate(tmp_path: Path) -> None:
-    done = run_import("star", star(tmp_path, {}), ["AB0CD.mp4"])
-    assert (done.item.evidence, done.item.evidence_kind) == ((), None)
-    assert done.summary.flags == {NO_RATE: 1}
-
-
-@pytest.mark.parametrize("form", ["json", "pickle"])
-def test_key_frames_count_from_one_at_the_videos_own_rate(tmp_path: Path, form: str) -> None:
-    path = star(tmp_path, {}, {"video_id": "EF1GH"})
-    rates = {"AB0CD.mp4": 30.0}
-    if form == "json":
-        write_annotations(path.with_name("video_fps.json"), rates)
-    else:
-        path.with_name("video_fps").write_bytes(pickle.dumps(rates))
-    done = run_import("star", path, ["AB0CD.mp4", "EF1GH.mp4"])
-    item = done.items["star/Sequence_T1_1"]
-    # frame 226 is the 226th
-    assert item.evidence == (
-        (7.5, pytest.approx(7.5 + 1 / 30)),
-        (pytest.approx(250 / 30), pytest.approx(251 / 30)),
-    )
-    assert item.evidence_kind == "frame"
-    assert done.items["star/Sequence_T1_2"].evidence == ()
-    assert done.summary.flags == {NO_RATE: 1}
-    assert len(done.summary.source.annotations) == 2
+def test_key_frames_count_from_one_at_the_rate_of_the_video(tmp_path: Path) -> None:
+    path = star(tmp_path, {"situations": {"000037": SITUATION, "000031": SITUATION}})
+    tiny_video(tmp_path / "star" / "videos" / "AB0CD.mp4", n_frames=80, fps=4)
+    done = run_import("star", path, ["AB0CD.mp4"])
+    # frame 000031 is the 31st: thirty are shown before it
+    assert done.item.evidence == ((7.5, 7.75), (9.0, 9.25))
+    assert done.item.evidence_kind == "frame"
+    assert done.summary.flags == {}
 
 
 def test_key_frames_outside_the_clip_are_dropped(tmp_path: Path) -> None:
-    path = star(tmp_path, {"situations": {"000225": SITUATION, "000300": SITUATION}})
-    write_annotations(path.with_name("video_fps.json"), {"AB0CD.mp4": 30.0})
+    frames = {"000030": SITUATION, "000031": SITUATION, "000063": SITUATION, "000999": SITUATION}
+    path = star(tmp_path, {"situations": frames})
+    tiny_video(tmp_path / "star" / "videos" / "AB0CD.mp4", n_frames=80, fps=4)
     done = run_import("star", path, ["AB0CD.mp4"])
-    assert done.item.evidence == ((pytest.approx(299 / 30), pytest.approx(10.0)),)
-    assert done.summary.flags == {"key frames outside the clip were dropped": 1}
+    assert done.item.evidence == ((7.5, 7.75),)
+    assert done.summary.flags == {
+        "evidence frames past the end were dropped": 1,
+        "evidence frames outside the part that is asked about were dropped": 1,
+    }
+
+
+def test_without_a_rate_there_is_no_evidence(tmp_path: Path) -> None:
+    done = run_import("star", star(tmp_path, {}), ["AB0CD.mp4"])
+    assert (done.item.evidence, done.item.evidence_kind) == ((), None)
+    assert done.summary.flags == {"evidence frames were dropped": 1}
 
 
 def test_with_the_bounds_go_the_key_frames(tmp_path: Path) -> None:
-    path = star(tmp_path, {})
-    write_annotations(path.with_name("video_fps.json"), {"AB0CD.mp4": 30.0})
+    path = star(tmp_path, {}, {"situations": {}})
+    tiny_video(tmp_path / "star" / "videos" / "AB0CD.mp4", n_frames=80, fps=4)
     done = run_import("star", path, ["AB0CD.mp4"], bounds="drop")
-    assert (done.item.start_s, done.item.end_s, done.item.evidence) == (None, None, ())
-    assert done.summary.flags == {"key frames were dropped with the bounds": 1}
-
-
-class _Code:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("ran"),))
-
-
-def test_a_pickle_that_could_run_code_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = star(tmp_path, {})
-    path.with_name("video_fps").write_bytes(pickle.dumps({"AB0CD.mp4": _Code()}))
-    with pytest.raises(ItemError, match=r"cannot read frame rates .*give video_fps\.json"):
-        run_import("star", path, ["AB0CD.mp4"])
-    assert not Path("ran").exists()
-
-
-@pytest.mark.parametrize("content", [b"", b"\x80", b"no pickle", pickle.dumps([1])])
-def test_rates_of_another_form_are_refused(tmp_path: Path, content: bytes) -> None:
-    path = star(tmp_path, {})
-    path.with_name("video_fps").write_bytes(content)
-    with pytest.raises(ItemError, match="frame rates"):
-        run_import("star", path, ["AB0CD.mp4"])
+    for item in done.items.values():
+        assert (item.start_s, item.end_s, item.evidence) == (None, None, ())
+    (flag,) = done.summary.flags.items()
+    assert flag == ("key frames were dropped with the bounds, they count in the uncut video", 1)
 
 
 def test_the_test_split_is_refused(tmp_path: Path) -> None:
     hidden = {name: value for name, value in ROW.items() if name != "answer"}
     path = write_annotations(tmp_path / "star" / "STAR_test.json", [hidden])
-    with pytest.raises(ItemError, match="answer is withheld"):
+    with pytest.raises(ItemError, match="withholds its gold answers"):
         run_import("star", path, ["AB0CD.mp4"])
     assert not (tmp_path / "star" / "items.jsonl").exists()
+
+
+def test_single_rows_without_gold_are_left_out(tmp_path: Path) -> None:
+    done = run_import("star", star(tmp_path, {}, {"answer": None}), ["AB0CD.mp4"])
+    assert done.left_out == {"star/Sequence_T1_2": "answer is withheld"}
 
 
 def test_faulty_rows_are_left_out(tmp_path: Path) -> None:
@@ -142,7 +117,6 @@ def test_faulty_rows_are_left_out(tmp_path: Path) -> None:
     path = star(
         tmp_path, {}, {"answer": "The cup."}, {"choices": twice}, {"situations": {"x": SITUATION}}
     )
-    write_annotations(path.with_name("video_fps.json"), {"AB0CD.mp4": 30.0})
     done = run_import("star", path, ["AB0CD.mp4"])
     assert list(done.left_out.values()) == [
         "answer is none of the options: 'The cup.'",
