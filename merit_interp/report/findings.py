@@ -18,9 +18,11 @@ from merit_interp.recipe import Recipe
 from merit_interp.report.parts import part_of_a_study
 from merit_interp.tables.item_frames import item_scores, trial_frame
 from merit_interp.tables.model_names import MERGED, VLM
+from merit_interp.tables.pair_consistency import pair_table
 from merit_interp.tables.run_records import RunRecords
 from merit_interp.tables.skills import baseline_summary, skill_table
 from merit_interp.tables.verdict import Verdict, judge, judged_item_set
+from merit_interp.tables.video_controls import control_frame, video_control_table
 
 UNITS = {"margin": "nats", "accuracy": "share of items"}
 """Unit of a search's objective, by its kind."""
@@ -41,6 +43,12 @@ class Findings:
     """`skill_table` of the VLM and the merged model."""
     trials: pd.DataFrame
     """`trial_frame` of the search split."""
+    controls: pd.DataFrame
+    """`video_control_table`."""
+    control_items: pd.DataFrame
+    """`control_frame`: what lies behind it."""
+    pairs: pd.DataFrame
+    """`pair_table`."""
     part: str | None = None
     """Of which part of a study the run is, of `report.parts`: its scores are of few items, so that
     no verdict is on them."""
@@ -91,6 +99,7 @@ def gather(run: RunRecords) -> Findings:
     part = part_of_a_study(run.directory)
     judged = judged_item_set(scores) if part is None else None
     pair = scores[scores["model"].isin([VLM, MERGED])]
+    control_items = control_frame(run.control_scores)
     return Findings(
         run=run,
         verdict=None if judged is None else _verdict(scores, judged, run.recipe),
@@ -102,6 +111,9 @@ def gather(run: RunRecords) -> Findings:
         summary=baseline_summary(scores),
         categories=skill_table(pair),
         trials=trial_frame(run.trials, chosen=run.recipe.merge_hash if run.recipe else None),
+        controls=video_control_table(pair, control_items),
+        control_items=control_items,
+        pairs=pair_table(run.scores),
         part=part,
     )
 

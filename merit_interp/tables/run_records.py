@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from merit_interp.errors import RunError
 from merit_interp.recipe import Recipe, read_recipe
 from merit_interp.record_files import FINISHED_MARKER, read_jsonl
-from merit_interp.records import ItemScore, Provenance, Row, Trial
+from merit_interp.records import ControlScore, ItemScore, Provenance, Row, Trial
 
 RecordT = TypeVar("RecordT", bound=Row)
 
@@ -36,6 +36,8 @@ class RunRecords:
     """The best recipes again, on the validation split."""
     scores: tuple[ItemScore, ...]
     """Every item scored by every model, item set by item set."""
+    control_scores: tuple[ControlScore, ...]
+    """Every item scored by VLM and merged model under every video control that was asked for."""
     finished: Mapping[str, Any] | None
     """Content of the finished-marker; None: the run was interrupted, or goes on."""
     training: Mapping[str, Any] | None
@@ -64,6 +66,7 @@ def read_run(directory: Path) -> RunRecords:
         trials=_read_records(Trial, directory / "trials.jsonl"),
         validation=_read_records(Trial, directory / "validation.jsonl"),
         scores=_read_records(ItemScore, directory / "scores.jsonl"),
+        control_scores=_read_records(ControlScore, directory / "control_scores.jsonl"),
         finished=_read_object(directory / FINISHED_MARKER),
         training=_read_object(directory / "training_report.json"),
     )

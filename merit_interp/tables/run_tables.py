@@ -14,8 +14,14 @@ import pandas as pd
 
 from merit_interp.record_files import write_whole
 from merit_interp.tables.item_frames import item_scores, trial_frame
+from merit_interp.tables.pair_consistency import pair_table
 from merit_interp.tables.run_records import RunRecords, read_run
 from merit_interp.tables.skills import baseline_summary, skill_table
+from merit_interp.tables.video_controls import (
+    control_frame,
+    video_control_table,
+    visual_dependency,
+)
 
 TABLES = "tables"
 """Directory below the run's."""
@@ -26,6 +32,9 @@ def run_tables(run: RunRecords) -> dict[str, pd.DataFrame]:
 
     `item_scores`, `skill_table` and `baseline_summary` where items were scored, `trials` where a
     search was made (both splits).
+
+    `video_controls` and `visual_dependency` where videos were shown under controls,
+    `pair_consistency` where items come in pairs.
     """
     tables: dict[str, pd.DataFrame] = {}
     if run.scores:
@@ -33,6 +42,13 @@ def run_tables(run: RunRecords) -> dict[str, pd.DataFrame]:
         tables["item_scores"] = scores
         tables["skill_table"] = skill_table(scores)
         tables["baseline_summary"] = baseline_summary(scores)
+        if run.control_scores:
+            controls = video_control_table(scores, control_frame(run.control_scores))
+            tables["video_controls"] = controls
+            tables["visual_dependency"] = visual_dependency(controls)
+        pairs = pair_table(run.scores)
+        if len(pairs):
+            tables["pair_consistency"] = pairs
     if run.trials:
         chosen = run.recipe.merge_hash if run.recipe else None
         tables["trials"] = trial_frame((*run.trials, *run.validation), chosen=chosen)
