@@ -61,3 +61,67 @@ def write_frames(directory: Path, frames: np.ndarray) -> Path:
     for number, frame in enumerate(frames, start=1):
         Image.fromarray(frame).save(directory / f"{number}.png")
     return directory
+
+
+def encoded_video(
+    path: Path,
+    frames: np.ndarray,
+    codec: str,
+    *,
+    fps: int = 10,
+    pix_fmt: str = "yuv420p",
+    options: dict[str, str] | None = None,
+) -> Path:
+    """A real video by any codec; skips the test where PyAV's build cannot write it."""
+    if codec not in av.codecs_available:
+        pytest.skip(f"PyAV's build has no encoder {codec}")
+    # x265 and SVT-AV1 talk to stderr by themselves
+    quiet = {"libx265": {"x265-params": "log-level=none"}}.get(codec, {})
+    given = options or {}
+    joined = ":".join(part["x265-params"] for part in (quiet, given) if "x265-params" in part)
+    every = {**given, **({"x265-params": joined} if joined else {})}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps, options=every)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pix_fmt
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def lively_frames(
+    n_frames: int, *, height: int = 96, width: int = 130, seed: int = 0
+) -> np.ndarray:
+    """Frames of moving coloured blocks, each unlike all others; large enough to be damaged."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 255, (height // 8 + 1, width // 8 + 1, 3)).astype(np.uint8)
+    whole = np.ones((8, 8, 1), np.uint8)
+    frames = np.stack([np.kron(np.roll(blocks, i, axis=0), whole) for i in range(n_frames)])
+    for i, frame in enumerate(frames):
+        frame[:16, :16] = i * 5 % 256
+    return frames[:, :height, :width]
+
+
+def audio_file(path: Path, *, seconds: int = 1) -> Path:
+    """An mp4 with sound and no picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        for number in range(seconds * 16):
+            tone = np.sin(np.arange(1024) / 20, dtype=np.float32)[None]
+            frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16000, number * 1024
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def overwritten(path: Path, source: Path, *, start: float = 0.5, share: float = 0.1) -> Path:
+    """A copy with random bytes in place of a share of it."""
+    content = bytearray(source.read_bytes())
+    first, count = int(len(content) * start), int(len(content) * share)
+    content[first : first + count] = np.random.default_rng(0).bytes(count)
+    path.write_bytes(content)
+    return path

@@ -24,10 +24,11 @@ from merit_interp.attribution.estimate import RunEstimate, estimate_run
 from merit_interp.attribution.model_states import in_force, model_states
 from merit_interp.attribution.settings import AttributionSettings
 from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSettings
+from merit_interp.benchmarks.decoding import write_reports
 from merit_interp.benchmarks.items import Item
 from merit_interp.errors import SettingError, VideoError
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.merging.item_sets import ItemSet
 from merit_interp.merging.recipe_models import merge_of
 from merit_interp.models.fingerprints import items_digest
 from merit_interp.models.loading import LoadedModel
@@ -103,6 +104,7 @@ def attribute_recipe(
     open_run_directory(run, resume=resume, overwrite=overwrite)
     _describe(run, recipe, item_sets, settings, next(iter(videos.values())).processor_route)
     _write_pictures(run / ITEMS, videos)
+    write_reports(run, {name: (part.videos, part.items) for name, part in videos.items()})
     blocks = plan_blocks(states, settings)
     done = _keep_whole_blocks(
         run / ATTRIBUTIONS, {name: len(part.items) for name, part in videos.items()}
@@ -177,7 +179,9 @@ def _prepared(
         file,
         drawn_items(items, settings.limit, settings.seed),
         name,
-        VideoSettings(settings.scoring, settings.baseline, settings.seed),
+        VideoSettings(
+            settings.scoring, settings.baseline, settings.seed, decoding=settings.decoding
+        ),
         progress=watch.preparing,
     )
     if len(videos.failures) > settings.max_failed * len(videos.items) or not videos.places:
@@ -252,14 +256,11 @@ def _describe(
             key: value
             for key, value in dataclasses.asdict(settings).items()
             # what was not asked for is not described, as in runs from before one could ask
-            if key not in ("scoring", "placement", "batch_size")
+            if key not in ("scoring", "placement", "batch_size", "decoding")
             and not (key == "video_controls" and value is None)
         },
         "recipe": recipe.merge_hash,
-        "item_sets": {
-            name: {**dataclasses.asdict(chosen), "path": str(chosen.path)}
-            for name, chosen in item_sets.items()
-        },
+        "item_sets": {name: chosen.to_row() for name, chosen in item_sets.items()},
     }
     digests = {f"items:{name}": items_digest(c.path) for name, c in item_sets.items()}
     record = provenance(

@@ -15,6 +15,7 @@ from merit_interp.attribution.baselines import BASELINES
 from merit_interp.attribution.controls import DEFAULT_CONTROLS
 from merit_interp.attribution.methods import METHODS
 from merit_interp.attribution.target import DEFAULT_TARGET, Target, checked_target
+from merit_interp.benchmarks.decoding_settings import DecodingSettings
 from merit_interp.benchmarks.video_controls import checked_controls
 from merit_interp.errors import SettingError
 from merit_interp.models.loading import Placement
@@ -58,6 +59,8 @@ class AttributionSettings:
     """Share of items that may fail to decode before the run fails."""
     seed: int = 0
     placement: Placement = Placement()
+    decoding: DecodingSettings = DecodingSettings()
+    """How videos are decoded; no number depends on it."""
 
     @property
     def most_error(self) -> float:

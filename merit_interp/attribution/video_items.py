@@ -24,7 +24,8 @@ from merit_interp.attribution.baselines import BASELINES, baseline_frames
 from merit_interp.attribution.controls import DEFAULT_CONTROLS, controlled_frames
 from merit_interp.attribution.framed_items import FramedItem, ItemSize
 from merit_interp.attribution.units import pixels_by_unit
-from merit_interp.benchmarks.decoding import DecodingSettings, ItemVideos
+from merit_interp.benchmarks.decoding import ItemVideos
+from merit_interp.benchmarks.decoding_settings import DecodingSettings
 from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.video_controls import (
     CONTROLS,

@@ -21,53 +21,20 @@ from pathlib import Path
 from typing import Literal
 
 from merit_interp.benchmarks.decoding_process import decoding_process
+from merit_interp.benchmarks.decoding_settings import DecodingSettings
 from merit_interp.benchmarks.frame_cache import FrameCache, content_key
 from merit_interp.benchmarks.frame_sources import ARRAY_SUFFIXES
 from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.reading import READING_VERSION, Reading
 from merit_interp.benchmarks.sampling import FrameRequest
 from merit_interp.benchmarks.videos import Video, video_of
-from merit_interp.errors import SettingError, VideoError
+from merit_interp.errors import VideoError
 from merit_interp.record_files import write_whole
 from merit_interp.records import DecodeReport
 from merit_interp.scoring_settings import Scoring
 
 DECODING = "decoding.jsonl"
 """A run's reports, a line an item."""
-OFF = "off"
-
-
-@dataclass(frozen=True)
-class DecodingSettings:
-    """How videos are decoded; none of it changes a frame."""
-
-    time_limit_s: float = 60.0
-    """Seconds that one video may take."""
-    cache: Path | None = None
-    """Directory of decoded frames; None keeps none."""
-    cache_gib: float = 4.0
-    """Limit of the cache, in GiB."""
-
-    def __post_init__(self) -> None:
-        if not self.time_limit_s > 0:
-            raise SettingError(
-                f"a time limit of {self.time_limit_s:g} s for a video", valid="more than 0"
-            )
-
-
-def frame_cache_directory(named: str | None) -> Path | None:
-    """Where frames are kept, as an option says it: a directory, `off`, or None for the default.
-
-    The default lies in `MERIT_INTERP_CACHE`, or in the user's cache directory; where that variable
-    is empty, nothing is kept.
-    """
-    if named is not None:
-        return None if named == OFF else Path(named).expanduser()
-    root = os.environ.get("MERIT_INTERP_CACHE")
-    if root == "":
-        return None
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(root or f"{base}/merit-interp").expanduser() / "frames"
 
 
 class Decoder:
@@ -227,7 +194,7 @@ class ItemVideos:
         if not Path(item.video).is_absolute():
             folder = self.item_file.path.parent
             valid = "a path inside it, or an absolute path"
-            if os.path.normpath(item.video).split(os.sep)[0] == "..":
+            if Path(os.path.normpath(item.video)).parts[:1] == ("..",):
                 raise VideoError(
                     f"video {item.video!r} leaves the folder of the items file", valid=valid
                 )

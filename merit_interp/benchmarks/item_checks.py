@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from merit_interp.benchmarks.decoding import DecodingSettings, ItemVideos
+from merit_interp.benchmarks.decoding import ItemVideos
+from merit_interp.benchmarks.decoding_settings import DecodingSettings
 from merit_interp.benchmarks.items import Fault, Item, ItemFile, parse_items
 from merit_interp.errors import VideoError
 from merit_interp.scoring_settings import Scoring

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from merit_interp.cli.evaluate import ItemsOption
+from merit_interp.cli.item_sets import item_sets_of
 from merit_interp.cli.options import (
     BatchOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
+    FrameCacheOption,
+    ItemSetsOption,
     JsonOption,
     LimitOption,
     MaxFailedOption,
@@ -27,8 +29,10 @@ from merit_interp.cli.options import (
     RecipeOption,
     ResumeOption,
     SeedOption,
+    SplitOption,
     TrustOption,
     VideoControlOption,
+    VideoTimeLimitOption,
     comma_names,
 )
 from merit_interp.errors import SettingError
@@ -43,7 +47,8 @@ def attribute(
         Path | None,
         typer.Option(help="Directory of the run's results. Default: attribute/ beside the recipe."),
     ] = None,
-    items: ItemsOption = None,
+    items: ItemSetsOption = None,
+    split: SplitOption = None,
     limit: LimitOption = 64,
     method: Annotated[
         str, typer.Option(help="ig, ig_pixels, gradient, occlusion or shapley.")
@@ -71,6 +76,8 @@ def attribute(
     ] = True,
     batch_size: BatchOption = 64,
     max_failed: MaxFailedOption = 0.0,
+    video_time_limit: VideoTimeLimitOption = 60.0,
+    frame_cache: FrameCacheOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
@@ -86,7 +93,7 @@ def attribute(
     from merit_interp.attribution.settings import AttributionSettings
     from merit_interp.attribution.target import checked_target
     from merit_interp.benchmarks.video_controls import checked_controls
-    from merit_interp.cli.evaluate import item_sets_of
+    from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.models.loading import Placement
     from merit_interp.recipe import Scoring, read_recipe
@@ -109,15 +116,17 @@ def attribute(
         controls=controls,
         video_controls=checked_controls(comma_names(video_control)) or None,
         max_failed=max_failed,
+        decoding=decoding_settings(video_time_limit, frame_cache),
         seed=seed,
         placement=Placement(device, dtype, device_map, trust_remote_code),
     ).checked()
-    sets = item_sets_of(chosen, items)
+    sets = item_sets_of(chosen, items, split)
     run = recipe.parent / "attribute" if out is None else out
     with keeps_results(run), attribution_progress() as watch:
         attribute_recipe(
             chosen, sets, settings, run, resume=resume, overwrite=overwrite, watch=watch
         )
+    print_decoding(run)
     findings = attribution_findings(run, seed=seed)
     write_attribution_tables(findings)
     pages = write_reports(run)

@@ -8,17 +8,19 @@ This file parses, calls and prints; it must not compute a score or a statistic.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from merit_interp.cli.item_sets import item_sets_of
 from merit_interp.cli.merge_options import BaseOption
 from merit_interp.cli.options import (
     BatchOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
+    FrameCacheOption,
+    ItemSetsOption,
     JsonOption,
     LimitOption,
     MaxFailedOption,
@@ -27,28 +29,17 @@ from merit_interp.cli.options import (
     ResumeOption,
     RunOption,
     SeedOption,
+    SplitOption,
     TrustOption,
+    VideoTimeLimitOption,
 )
-from merit_interp.errors import SettingError
-
-if TYPE_CHECKING:
-    from merit_interp.merging.recipe_evaluation import ItemSet
-    from merit_interp.recipe import Recipe
-
-ItemsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--items",
-        help="items.jsonl, or NAME=items.jsonl; may be given several times. "
-        "Default: the recipe's own items, their validation split.",
-    ),
-]
 
 
 def evaluate(
     recipe: RecipeOption,
     out: RunOption,
-    items: ItemsOption = None,
+    items: ItemSetsOption = None,
+    split: SplitOption = None,
     draws: Annotated[int, typer.Option(min=0, help="Sets of random layers.")] = 20,
     baseline: Annotated[
         str | None,
@@ -62,6 +53,8 @@ def evaluate(
     seed: SeedOption = 0,
     batch_size: BatchOption = 64,
     max_failed: MaxFailedOption = 0.0,
+    video_time_limit: VideoTimeLimitOption = 60.0,
+    frame_cache: FrameCacheOption = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
     device_map: DeviceMapOption = None,
@@ -71,6 +64,7 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Score merged model, VLM and baselines per skill, with intervals clustered by video."""
+    from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.progress import blocks_progress
     from merit_interp.cli.tables import print_skills
@@ -90,14 +84,16 @@ def evaluate(
         seed=seed,
         batch_size=batch_size,
         max_failed=max_failed,
+        decoding=decoding_settings(video_time_limit, frame_cache),
         limit=limit,
         placement=Placement(device, dtype, device_map, trust_remote_code),
     )
     check_methods(settings.methods, has_base=bool(base or chosen.base))
-    sets = item_sets_of(chosen, items)
+    sets = item_sets_of(chosen, items, split)
     run = open_run_directory(out, resume=resume, overwrite=overwrite)
     with keeps_results(out), blocks_progress() as progress:
         evaluate_recipe(chosen, sets, settings, run, progress=progress, left_out=_say)
+    print_decoding(run)
     write_tables(run)
     print_skills(run, as_json=json)
 
@@ -109,35 +105,3 @@ def _names(text: str | None) -> tuple[str, ...]:
 def _say(line: str) -> None:
     # beside the results, which may be JSON
     print(line, file=sys.stderr)
-
-
-def item_sets_of(recipe: Recipe, named: list[str] | None) -> dict[str, ItemSet]:
-    """Item sets of `--items`, or the recipe's own validation split.
-
-    Raises:
-        SettingError: There are no items to use, or two sets have one name.
-    """
-    from merit_interp.merging.recipe_evaluation import ItemSet
-
-    if not named:
-        if recipe.items is None:
-            raise SettingError("the recipe names no items", valid="--items items.jsonl")
-        split = recipe.search.get("split", {})
-        if recipe.items.split == "all":
-            return {"all": ItemSet(Path(recipe.items.source))}
-        return {
-            "validation": ItemSet(
-                Path(recipe.items.source),
-                split="validation",
-                validation_share=split.get("validation_share", 0.5),
-                seed=split.get("seed", 0),
-            )
-        }
-    sets: dict[str, ItemSet] = {}
-    for entry in named:
-        name, _, path = entry.rpartition("=")
-        name = name or Path(path).stem
-        if name in sets:
-            raise SettingError(f"two item sets are called {name!r}", valid="--items NAME=PATH")
-        sets[name] = ItemSet(Path(path))
-    return sets

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from merit_interp.benchmarks.importers import NAMES
-from merit_interp.cli.options import JsonOption
+from merit_interp.cli.options import FrameCacheOption, JsonOption, VideoTimeLimitOption
 
 if TYPE_CHECKING:
     from merit_interp.benchmarks.import_summary import ImportSummary
@@ -37,16 +37,22 @@ def items() -> None:
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(metavar="ITEMS", help="items.jsonl to check.")],
+    video_time_limit: VideoTimeLimitOption = 60.0,
+    frame_cache: FrameCacheOption = None,
     json: JsonOption = False,
 ) -> None:
     """Every video opens, every answer fits, every span lies inside; lists every fault."""
     from merit_interp.benchmarks.item_checks import check_items
+    from merit_interp.cli.decoding import decoding_settings
 
+    decoding = decoding_settings(video_time_limit, frame_cache)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("opening videos", total=None)
         found = check_items(
-            path, progress=lambda done, total: bar.update(task, completed=done, total=total)
+            path,
+            decoding=decoding,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if json:
         print(dumps(found.to_row(), indent=2, ensure_ascii=False))

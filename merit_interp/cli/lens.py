@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from merit_interp.cli.evaluate import item_sets_of
-from merit_interp.cli.mask import ItemsOption, numbers_of
+from merit_interp.cli.item_sets import item_set_of
+from merit_interp.cli.mask import numbers_of
 from merit_interp.cli.options import (
     BatchOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
+    FrameCacheOption,
+    ItemsOption,
     JsonOption,
     LimitOption,
     MaxFailedOption,
@@ -27,7 +29,9 @@ from merit_interp.cli.options import (
     RecipeOption,
     ResumeOption,
     SeedOption,
+    SplitOption,
     TrustOption,
+    VideoTimeLimitOption,
 )
 from merit_interp.errors import SettingError
 
@@ -42,6 +46,7 @@ def lens(
         typer.Option("--out", help="Directory of results. Default: lens/ by the recipe."),
     ] = None,
     items: ItemsOption = None,
+    split: SplitOption = None,
     limit: LimitOption = 64,
     layers: Annotated[
         str | None,
@@ -59,6 +64,8 @@ def lens(
     seed: SeedOption = 0,
     batch_size: BatchOption = 16,
     max_failed: MaxFailedOption = 0.0,
+    video_time_limit: VideoTimeLimitOption = 60.0,
+    frame_cache: FrameCacheOption = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
     device_map: DeviceMapOption = None,
@@ -68,6 +75,7 @@ def lens(
     json: JsonOption = False,
 ) -> None:
     """Read VLM, merged model and backbone layer by layer and head by head."""
+    from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.progress import sweep_progress
     from merit_interp.lens.recipe_lens import lens_recipe
@@ -86,8 +94,9 @@ def lens(
         scoring=chosen.items.scoring if chosen.items else Scoring(),
         batch_size=batch_size,
         max_failed=max_failed,
+        decoding=decoding_settings(video_time_limit, frame_cache),
     )
-    ((_, item_set),) = item_sets_of(chosen, None if items is None else [items]).items()
+    item_set = item_set_of(chosen, items, split)
     run = recipe.parent / "lens" if out is None else out
     with keeps_results(run), sweep_progress("") as progress:
         lens_recipe(
@@ -100,6 +109,7 @@ def lens(
             overwrite=overwrite,
             progress=progress,
         )
+    print_decoding(run)
     findings = lens_findings(run, seed=seed)
     write_lens_tables(findings)
     print_lens(findings, png=png, as_json=json)

@@ -13,12 +13,14 @@ from typing import Annotated
 
 import typer
 
-from merit_interp.cli.evaluate import item_sets_of
+from merit_interp.cli.item_sets import item_set_of
 from merit_interp.cli.options import (
     BatchOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
+    FrameCacheOption,
+    ItemsOption,
     JsonOption,
     LimitOption,
     MaxFailedOption,
@@ -26,14 +28,12 @@ from merit_interp.cli.options import (
     RecipeOption,
     ResumeOption,
     SeedOption,
+    SplitOption,
     TrustOption,
+    VideoTimeLimitOption,
 )
 from merit_interp.errors import SettingError
 
-ItemsOption = Annotated[
-    str | None,
-    typer.Option("--items", help="items.jsonl. Default: the recipe's, their validation split."),
-]
 ModeOption = Annotated[str, typer.Option(help="zero, mean, resample, revert or swap.")]
 TokensOption = Annotated[str, typer.Option(help="all, visual, text or last.")]
 LayersOption = Annotated[
@@ -59,6 +59,7 @@ EACH = "each"
 def mask(
     recipe: RecipeOption,
     items: ItemsOption = None,
+    split: SplitOption = None,
     mode: ModeOption = "zero",
     tokens: TokensOption = "all",
     layers: LayersOption = None,
@@ -69,6 +70,8 @@ def mask(
     seed: SeedOption = 0,
     batch_size: BatchOption = 64,
     max_failed: MaxFailedOption = 0.0,
+    video_time_limit: VideoTimeLimitOption = 60.0,
+    frame_cache: FrameCacheOption = None,
     out: OutOption = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
@@ -79,12 +82,13 @@ def mask(
     json: JsonOption = False,
 ) -> None:
     """Mask self-attention layer by layer and say whether the recipe's layers are special."""
+    from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.masking import print_findings
     from merit_interp.cli.progress import sweep_progress
     from merit_interp.masking.recipe_masking import mask_recipe
     from merit_interp.masking.settings import MaskSettings
-    from merit_interp.merging.recipe_evaluation import ItemSet
+    from merit_interp.merging.item_sets import ItemSet
     from merit_interp.models.loading import Placement
     from merit_interp.recipe import Scoring, read_recipe
     from merit_interp.tables.masking_tables import masking_findings, write_masking_tables
@@ -101,9 +105,10 @@ def mask(
         scoring=chosen.items.scoring if chosen.items else Scoring(),
         batch_size=batch_size,
         max_failed=max_failed,
+        decoding=decoding_settings(video_time_limit, frame_cache),
         limit=limit,
     )
-    ((_, item_set),) = item_sets_of(chosen, None if items is None else [items]).items()
+    item_set = item_set_of(chosen, items, split)
     run = recipe.parent / "mask" if out is None else out
     with keeps_results(run), sweep_progress() as progress:
         mask_recipe(
@@ -117,6 +122,7 @@ def mask(
             overwrite=overwrite,
             progress=progress,
         )
+    print_decoding(run)
     findings = masking_findings(run, seed=seed)
     write_masking_tables(findings)
     print_findings(findings, as_json=json)

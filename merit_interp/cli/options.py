@@ -16,6 +16,24 @@ RecipeOption = Annotated[
     Path, typer.Option("--recipe", help="recipe.json as `merit-interp search` writes it.")
 ]
 RunOption = Annotated[Path, typer.Option("--out", help="Directory of the run's results.")]
+ItemSetsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--items",
+        help="items.jsonl, or NAME=items.jsonl; may be given several times. "
+        "Default: the recipe's own items.",
+    ),
+]
+ItemsOption = Annotated[
+    str | None, typer.Option("--items", help="items.jsonl. Default: the recipe's own items.")
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Which videos: all, search, validation or held_out, as the recipe's search split "
+        "them. Default: validation; all of --items."
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="Torch device: cpu, cuda, cuda:1, ...")]
 DtypeOption = Annotated[str, typer.Option(help="Weights' type: float32, bfloat16 or float16.")]
 DeviceMapOption = Annotated[
@@ -44,6 +62,28 @@ VideoControlOption = Annotated[
         help="What is shown in place of each video too, with commas: black, shuffled, reversed, "
         "single_frame, evidence_only, evidence_removed.",
     ),
+]
+VideoTimeLimitOption = Annotated[
+    float, typer.Option(help="Seconds that one video may take to decode; then it has failed.")
+]
+FrameCacheOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Directory that keeps decoded frames, up to 4 GiB, or `off`. "
+        "Default: merit-interp/frames in the user's cache directory."
+    ),
+]
+SamplingOption = Annotated[
+    str,
+    typer.Option(
+        help="Frames taken: uniform, segments (MVBench's mid-points), or fps (a rate, see --fps)."
+    ),
+]
+FpsOption = Annotated[
+    float | None, typer.Option(help="Frames taken per second, at most --max-frames.")
+]
+MaxSideOption = Annotated[
+    int | None, typer.Option(min=1, help="Longest side of a decoded frame, in pixels.")
 ]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Most items of each set.")]
 

@@ -19,13 +19,18 @@ from merit_interp.cli.options import (
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
+    FpsOption,
+    FrameCacheOption,
     JsonOption,
     MaxFailedOption,
+    MaxSideOption,
     OverwriteOption,
     ResumeOption,
     RunOption,
+    SamplingOption,
     SeedOption,
     TrustOption,
+    VideoTimeLimitOption,
 )
 from merit_interp.errors import SettingError
 from merit_interp.recipe import PROJECTIONS, Coefficient
@@ -64,8 +69,12 @@ def search(
     seed: SeedOption = 0,
     top: Annotated[int, typer.Option(min=1, help="Best recipes to try again on validation.")] = 8,
     validation_share: Annotated[
-        float, typer.Option(help="Share of the videos kept for choosing the winner.")
+        float, typer.Option(help="Share of the items kept for choosing the winner.")
     ] = 0.5,
+    held_out_share: Annotated[
+        float,
+        typer.Option(help="Share kept from search and choice, for evaluate --split held_out."),
+    ] = 0.0,
     parsimony: Annotated[
         float, typer.Option(help="Share of the objective that fewer layers may cost; 0 for none.")
     ] = 0.1,
@@ -73,7 +82,12 @@ def search(
         str, typer.Option(help="What is scored of an option: its letter, or option_text.")
     ] = "letter",
     max_frames: Annotated[int, typer.Option(min=1, help="Most frames of a video.")] = 16,
+    sampling: SamplingOption = "uniform",
+    fps: FpsOption = None,
+    max_side: MaxSideOption = None,
     max_failed: MaxFailedOption = 0.0,
+    video_time_limit: VideoTimeLimitOption = 60.0,
+    frame_cache: FrameCacheOption = None,
     batch_size: BatchOption = 64,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
@@ -84,9 +98,10 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """Search the recipe that restores reasoning at the least cost to perception."""
+    from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.models.loading import Placement
-    from merit_interp.recipe import Scoring
+    from merit_interp.scoring_settings import Scoring, changed_scoring
     from merit_interp.search.command import find_recipe
     from merit_interp.search.progress import search_progress
     from merit_interp.search.settings import SearchSettings
@@ -97,17 +112,22 @@ def search(
         projections=_projections(projections), per_projection=per_projection,
         method=method or "linear", method_settings=settings_of(method_settings or ()),
         objective=objective, seed=seed, top=top, validation_share=validation_share,
-        parsimony=parsimony,
+        held_out_share=held_out_share, parsimony=parsimony,
     )  # fmt: skip
     if answers not in ("letter", "option_text"):
         raise SettingError(f"answers {answers!r}", valid="letter or option_text")
-    scoring = Scoring.model_validate({"answers": answers, "max_frames": max_frames})
+    scoring = changed_scoring(
+        Scoring(), answers=answers, max_frames=max_frames, max_side=max_side, fps=fps,
+        sampling=sampling if fps is None else "fps",
+    )  # fmt: skip
     inputs = SearchInputs(
         vlm, backbone, items, scoring, Placement(device, dtype, device_map, trust_remote_code),
         batch_size=batch_size, max_failed=max_failed, base=base,
+        decoding=decoding_settings(video_time_limit, frame_cache),
     )  # fmt: skip
     with keeps_results(out), search_progress() as watch:
         result = find_recipe(settings, inputs, out, resume=resume, overwrite=overwrite, watch=watch)
+    print_decoding(out)
     _show(result, as_json=json)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 
+from merit_interp.benchmarks.decoding import write_reports
 from merit_interp.benchmarks.items import Item
 from merit_interp.errors import ItemError, SettingError
 from merit_interp.lens.head_masking import mask_heads
@@ -30,7 +31,7 @@ from merit_interp.lens.settings import LensSettings
 from merit_interp.lens.token_kinds import PromptKinds, token_kinds
 from merit_interp.lens_records import LensPlan, LensReading
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.merging.item_sets import ItemSet
 from merit_interp.merging.recipe_models import merge_of
 from merit_interp.models.loading import LoadedModel, Placement, load_backbone
 from merit_interp.provenance import provenance, refuse_other
@@ -120,6 +121,8 @@ def lens_recipe(
         left_out=left_out,
     )
     open_run_directory(run, resume=resume, overwrite=overwrite)
+    shown = models[0].evaluation
+    write_reports(run, {chosen.split: (shown.videos, shown.items)})
     if not begun:
         write_recipe(recipe, run / "recipe.json")
         route = models[0].evaluation.processor_route
@@ -186,6 +189,7 @@ def _evaluation(
         settings.scoring,
         batch_size=settings.batch_size,
         max_failed=settings.max_failed,
+        decoding=settings.decoding,
         transcripts=transcripts,
     )
 
@@ -322,6 +326,6 @@ def _provenance(
         settings={
             "lens": settings.to_json(),
             "recipe": recipe.merge_hash,
-            "items": {**dataclasses.asdict(chosen), "path": str(chosen.path)},
+            "items": chosen.to_row(),
         },
     )

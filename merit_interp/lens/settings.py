@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from merit_interp.benchmarks.decoding_settings import DecodingSettings
 from merit_interp.errors import SettingError
 from merit_interp.recipe import Scoring
 
@@ -45,6 +46,8 @@ class LensSettings:
     """Most rows in one forward pass; eager attention holds (rows, heads, tokens, tokens)."""
     max_failed: float = 0.0
     """Share of items that may fail to decode before the run fails."""
+    decoding: DecodingSettings = DecodingSettings()
+    """How videos are decoded; no number depends on it."""
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:

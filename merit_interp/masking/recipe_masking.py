@@ -17,12 +17,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from merit_interp.benchmarks.decoding import write_reports
 from merit_interp.errors import SettingError
 from merit_interp.masking.layer_sets import plan_sweep
 from merit_interp.masking.model_sweep import MaskedModel, key_of, sweep_model
 from merit_interp.masking.settings import NEEDS_A_MERGE, MaskSettings
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.merging.item_sets import ItemSet
 from merit_interp.merging.recipe_models import merge_of
 from merit_interp.models.loading import LoadedModel, Placement, load_backbone
 from merit_interp.provenance import provenance, refuse_other
@@ -102,6 +103,8 @@ def mask_recipe(
         *_backbone_models(recipe, item_sets, settings, placement),
     ]
     open_run_directory(run, resume=resume, overwrite=overwrite)
+    shown = models[0].evaluation
+    write_reports(run, {chosen.split: (shown.videos, shown.items)})
     if not begun:
         write_recipe(recipe, run / "recipe.json")
         write_json(run / SWEEP, plan.to_row())
@@ -193,6 +196,7 @@ def _evaluations(
             settings.scoring,
             batch_size=settings.batch_size,
             max_failed=settings.max_failed,
+            decoding=settings.decoding,
             transcripts=transcripts,
         )
     return prepared[item_sets[0]], prepared[item_sets[1]]
@@ -208,7 +212,7 @@ def _record(
     described: dict[str, Any] = {"masking": settings.to_json(), "recipe": recipe.merge_hash}
     fingerprints = {"vlm": recipe.vlm.fingerprint, "backbone": recipe.backbone.fingerprint}
     for role, items in zip(("items", "reference"), item_sets, strict=True):
-        described[role] = {**dataclasses.asdict(items), "path": str(items.path)}
+        described[role] = items.to_row()
         fingerprints[role] = items.read()[0].sha256
     return provenance(
         seed=settings.seed,

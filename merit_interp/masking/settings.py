@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from merit_interp.benchmarks.decoding_settings import DecodingSettings
 from merit_interp.errors import SettingError
 from merit_interp.recipe import Scoring
 
@@ -66,6 +67,8 @@ class MaskSettings:
     """Share of items that may fail to decode before the run fails."""
     limit: int | None = None
     """Most items; None for all."""
+    decoding: DecodingSettings = DecodingSettings()
+    """How videos are decoded; no number depends on it."""
     prefix_gib: float = 2.0
     """Memory for the hidden states that enter the layers, in GiB; 0 runs every pass in full."""
 

@@ -2,8 +2,9 @@
 
     evaluate_recipe(recipe, {"validation": ItemSet(path, "validation")}, EvaluationSettings(), run)
 
-Writes `run.json`, `recipe.json`, `scores.jsonl` and `finished.json` into the run's directory. This
-file must not know how a recipe was found, nor how its scores are tabulated.
+Writes `run.json`, `recipe.json`, `scores.jsonl`, `control_scores.jsonl` where video controls are
+asked for, and `finished.json` into the run's directory. This file must not know how a recipe was
+found, nor how its scores are tabulated.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from merit_interp.benchmarks.items import Item, ItemFile, read_items
-from merit_interp.benchmarks.splits import SplitSettings, split_items
+from merit_interp.benchmarks.decoding import write_reports
+from merit_interp.benchmarks.decoding_settings import DecodingSettings
+from merit_interp.benchmarks.video_controls import VideoControl, checked_controls
 from merit_interp.errors import PairError
 from merit_interp.merging.attention_schedule import schedule_of, visual_attention
 from merit_interp.merging.baselines import (
@@ -27,7 +28,14 @@ from merit_interp.merging.baselines import (
     check_methods,
     method_baselines,
 )
+from merit_interp.merging.control_scores import (
+    CONTROL_SCORES,
+    check_controls,
+    score_controls,
+    shorter_prompts,
+)
 from merit_interp.merging.in_memory import InMemoryMerge
+from merit_interp.merging.item_sets import ItemSet
 from merit_interp.merging.recipe_models import merge_of
 from merit_interp.merging.recipe_scores import MERGED, keep_whole_blocks, score_recipes
 from merit_interp.models.checkpoint_files import Checkpoint
@@ -36,30 +44,6 @@ from merit_interp.provenance import provenance, refuse_other
 from merit_interp.recipe import Recipe, Scoring, write_recipe
 from merit_interp.record_files import FINISHED_MARKER, read_jsonl, write_json
 from merit_interp.scoring.evaluation import Evaluation
-
-
-@dataclass(frozen=True)
-class ItemSet:
-    """Items to score, as part of an items file."""
-
-    path: Path
-    """items.jsonl."""
-    split: Literal["all", "search", "validation"] = "all"
-    """Which videos of the file."""
-    validation_share: float = 0.5
-    """Share of the videos that the validation split holds."""
-    seed: int = 0
-    """Seed of the split."""
-
-    def read(self) -> tuple[ItemFile, tuple[Item, ...]]:
-        """The file, and those of its items that are in the split.
-
-        Raises:
-            ItemError: The file is missing or has faults.
-        """
-        file = read_items(self.path)
-        settings = SplitSettings(self.validation_share, seed=self.seed)
-        return file, split_items(file.items, self.split, settings)
 
 
 @dataclass(frozen=True)
@@ -73,6 +57,8 @@ class EvaluationSettings:
     """Further baselines: `baselines.BASELINE_METHODS`."""
     base: str | None = None
     """The common ancestor, for methods that need one, where the recipe names none."""
+    video_controls: tuple[str, ...] = ()
+    """What is shown in place of each video too: `video_controls.CONTROLS`."""
     seed: int = 0
     batch_size: int = 64
     """Most rows in one forward pass."""
@@ -81,6 +67,8 @@ class EvaluationSettings:
     limit: int | None = None
     """Most items of each set; None for all."""
     placement: Placement = Placement()
+    decoding: DecodingSettings = DecodingSettings()
+    """How videos are decoded; no number depends on it."""
 
 
 def evaluate_recipe(
@@ -103,7 +91,7 @@ def evaluate_recipe(
         left_out: Told in a line which baselines the pair does not allow, and why.
 
     Raises:
-        SettingError: There is no such baseline.
+        SettingError: There is no such baseline or video control, or the control serves no item.
         RecipeError: A method needs a base, or the recipe was made for other weights.
         RunError: The directory holds scores made by other settings.
         VideoError: More items than `max_failed` cannot be decoded.
@@ -113,23 +101,42 @@ def evaluate_recipe(
     base = Checkpoint.open(settings.base) if settings.base else None
     merge = merge_of(recipe, settings.placement, weights="text", base=base)
     vlm = merge.vlm
+    controls = [VideoControl(c, settings.seed) for c in checked_controls(settings.video_controls)]
     evaluations = {name: _prepared(vlm, chosen, settings) for name, chosen in item_sets.items()}
+    check_controls(controls, vlm, [item for e in evaluations.values() for item in e.items])
     attention = None
     if ATTENTION_SCHEDULE in settings.methods:
         attention = schedule_of(visual_attention(next(iter(evaluations.values()))))
     recipes, excluded = _recipes(recipe, merge, settings, attention)
+    tell = left_out or _nobody
     for line in excluded:
-        if left_out is not None:
-            left_out(line)
+        tell(line)
     _describe(run, recipe, merge, item_sets, settings)
+    write_reports(run, {name: (e.videos, e.items) for name, e in evaluations.items()})
     scores = run / "scores.jsonl"
-    done = keep_whole_blocks(scores, {name: len(e.items) for name, e in evaluations.items()})
+    sizes = {name: len(e.items) for name, e in evaluations.items()}
+    done = keep_whole_blocks(scores, sizes)
     for name, evaluation in evaluations.items():
         score_recipes(
             evaluation, merge, recipes, item_set=name, path=scores, done=done,
             progress=None if progress is None else functools.partial(progress, name),
         )  # fmt: skip
+
+    def under(name: str, control: VideoControl) -> Evaluation:
+        evaluation = _prepared(vlm, item_sets[name], settings, control)
+        line = shorter_prompts(control.name, evaluation.encoded, evaluations[name].encoded)
+        if line is not None:
+            tell(line)
+        return evaluation
+
+    if controls:
+        path = run / CONTROL_SCORES
+        score_controls(controls, under, merge, recipe, sizes, path, progress=progress)
     write_json(run / FINISHED_MARKER, {"scores": len(read_jsonl(scores))})
+
+
+def _nobody(line: str) -> None:
+    """Told, and says nothing."""
 
 
 def _recipes(
@@ -159,7 +166,12 @@ def _recipes(
     return recipes, lines
 
 
-def _prepared(vlm: LoadedModel, chosen: ItemSet, settings: EvaluationSettings) -> Evaluation:
+def _prepared(
+    vlm: LoadedModel,
+    chosen: ItemSet,
+    settings: EvaluationSettings,
+    control: VideoControl | None = None,
+) -> Evaluation:
     file, items = chosen.read()
     return Evaluation(
         vlm,
@@ -168,6 +180,8 @@ def _prepared(vlm: LoadedModel, chosen: ItemSet, settings: EvaluationSettings) -
         settings.scoring,
         batch_size=settings.batch_size,
         max_failed=settings.max_failed,
+        decoding=settings.decoding,
+        control=control,
     )
 
 
@@ -186,7 +200,17 @@ def _describe(
         "evaluation": {
             key: value
             for key, value in dataclasses.asdict(settings).items()
-            if key not in ("scoring", "placement", "batch_size", "base", "methods")
+            # controls change no score: a finished run may be gone on with, for more of them
+            if key
+            not in (
+                "scoring",
+                "placement",
+                "batch_size",
+                "base",
+                "methods",
+                "video_controls",
+                "decoding",
+            )
         },
         # what was not asked for is not described, as in runs from before one could ask
         **({"methods": list(settings.methods)} if settings.methods else {}),
@@ -194,7 +218,7 @@ def _describe(
         "n_layers": merge.vlm.n_layers,
         "item_sets": {
             # the file itself is known by its digest, so that a moved run can be gone on with
-            name: {k: v for k, v in dataclasses.asdict(chosen).items() if k != "path"}
+            name: {k: v for k, v in chosen.to_row().items() if k != "path"}
             for name, chosen in item_sets.items()
         },
     }

@@ -21,7 +21,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from merit_interp.benchmarks.decoding import DecodingSettings, ItemVideos
+from merit_interp.benchmarks.decoding import ItemVideos
+from merit_interp.benchmarks.decoding_settings import DecodingSettings
 from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.video_controls import NO_EVIDENCE, NotApplicable, VideoControl
 from merit_interp.benchmarks.videos import Video

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from merit_interp.benchmarks.decoding import write_reports
 from merit_interp.errors import RunError
 from merit_interp.provenance import provenance
 from merit_interp.recipe import Recipe, read_recipe, write_recipe
@@ -104,6 +105,7 @@ def find_recipe(
     open_run_directory(run, resume=resume, overwrite=overwrite)
     if not (run / RUN).exists():
         _describe(run, settings, inputs, subject)
+    write_reports(run, {split: (e.videos, e.items) for split, e in subject.parts.items()})
     with open_ledger(run / LEDGER, header) as ledger:
         verdict = run_search(settings, subject, ledger, run, watch=watch)
     write_recipe(verdict.recipe, run / RECIPE)

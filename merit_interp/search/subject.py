@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from merit_interp.benchmarks.items import Item, ItemFile, read_items
-from merit_interp.benchmarks.splits import SplitSettings, split_items
+from merit_interp.benchmarks.decoding_settings import DecodingSettings
+from merit_interp.benchmarks.items import Item, read_items
+from merit_interp.benchmarks.splits import parts_of, split_hash
 from merit_interp.errors import ItemError
 from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.merging.methods import check_base, merge_method
@@ -47,6 +48,8 @@ class SearchInputs:
     """Most rows in one forward pass."""
     max_failed: float = 0.0
     """Share of items that may fail to decode before the search is refused."""
+    decoding: DecodingSettings = DecodingSettings()
+    """How videos are decoded; no number depends on it."""
     base: str | None = None
     """The common ancestor, for a method that needs one: checkpoint directory or hub id."""
 
@@ -126,7 +129,9 @@ def load_subject(
     """
     check_base(merge_method(settings.method), inputs.base)
     file = read_items(inputs.items)
-    items = {split: _items_of(file, split, settings) for split in SPLITS}
+    # the whole file, as `evaluate` does, which must find the same videos
+    parts = parts_of(file.items, settings.made_split())
+    items = {split: _seen_items(parts[split], split, inputs, settings) for split in SPLITS}
     backbone = Checkpoint.open(inputs.backbone)
     # from headers alone, since loading takes minutes
     check_pair(Checkpoint.open(inputs.vlm), backbone)
@@ -145,11 +150,12 @@ def load_subject(
             sha256=items_digest(inputs.items),
             split="search",
             scoring=inputs.scoring,
+            split_hash=split_hash(parts),
         ),
     )
     # what cannot be merged is found before videos are decoded
     merge.plan(identity.with_layers(dict.fromkeys(range(vlm.n_layers), 1.0)))
-    parts = {
+    evaluations = {
         split: Evaluation(
             vlm,
             file,
@@ -157,24 +163,23 @@ def load_subject(
             inputs.scoring,
             batch_size=inputs.batch_size,
             max_failed=inputs.max_failed,
+            decoding=inputs.decoding,
             progress=None if prepared is None else functools.partial(prepared, split),
         )
         for split in SPLITS
     }
-    return Subject(identity, vlm.n_layers, merge, parts)
+    return Subject(identity, vlm.n_layers, merge, evaluations)
 
 
-def _items_of(file: ItemFile, split: Split, settings: SearchSettings) -> Sequence[Item]:
-    """The split's items that the objective sees."""
-    # split first: `evaluate` splits the whole file, and must find the same videos
-    items = split_items(
-        file.items, split, SplitSettings(settings.validation_share, seed=settings.seed)
-    )
+def _seen_items(
+    items: Sequence[Item], split: Split, inputs: SearchInputs, settings: SearchSettings
+) -> Sequence[Item]:
+    """The items of a part that the objective sees."""
     for skill in SKILLS:
         needed = skill == "reasoning" or settings.penalty > 0
         if needed and not any(item.skill == skill for item in items):
             raise ItemError(
-                f"{file.path} has no {skill} item in its {split} part",
+                f"{inputs.items} has no {skill} item in its {split} part",
                 valid="items of skill reasoning and perception on several videos each"
                 + ("" if skill == "reasoning" else ", or --penalty 0"),
             )

@@ -1,0 +1,49 @@
+"""How videos are decoded: time limit and cache. None of it changes a frame.
+
+    DecodingSettings(time_limit_s=30.0, cache=frame_cache_directory(None))
+
+This file loads no torch and must not know how it is carried out.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from merit_interp.errors import SettingError
+
+OFF = "off"
+
+
+@dataclass(frozen=True)
+class DecodingSettings:
+    """How videos are decoded; none of it changes a frame."""
+
+    time_limit_s: float = 60.0
+    """Seconds that one video may take."""
+    cache: Path | None = None
+    """Directory of decoded frames; None keeps none."""
+    cache_gib: float = 4.0
+    """Limit of the cache, in GiB."""
+
+    def __post_init__(self) -> None:
+        if not self.time_limit_s > 0:
+            raise SettingError(
+                f"a time limit of {self.time_limit_s:g} s for a video", valid="more than 0"
+            )
+
+
+def frame_cache_directory(named: str | None) -> Path | None:
+    """Where frames are kept, as an option says it: a directory, `off`, or None for the default.
+
+    The default lies in `MERIT_INTERP_CACHE`, or in the user's cache directory; where that variable
+    is empty, nothing is kept.
+    """
+    if named is not None:
+        return None if named == OFF else Path(named).expanduser()
+    root = os.environ.get("MERIT_INTERP_CACHE")
+    if root == "":
+        return None
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(root or f"{base}/merit-interp").expanduser() / "frames"
