@@ -123,7 +123,7 @@ def draw_attribution_controls(data: AttributionControls) -> go.Figure:
         )  # fmt: skip
     height = TITLE_PIXELS + LEGEND_PIXELS + ROW_PIXELS * len(rows) + 60
     title = f"{data.item_set}: attribution on the evidence, every model and control"
-    styled(figure, title=title, height=height, readable=520)
+    styled(figure, title=title, height=height, readable=560)
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5, "dash": "dot"})
     figure.update_yaxes(
         tickvals=list(range(len(rows))), ticktext=[plain(row) for row in rows],

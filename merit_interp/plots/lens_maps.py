@@ -205,7 +205,7 @@ def draw_head_maps(data: HeadMaps) -> go.Figure:
     figure.update_yaxes(range=[n_rows - 0.5, -0.5], showgrid=False, type="category")
     for column, panel in enumerate(data.panels, start=1):
         figure.update_xaxes(range=[-0.5, len(panel.columns) - 0.5], row=1, col=column)
-    return figure.update_yaxes(title_text="Text layer, counted from 0", row=1, col=1)
+    return figure.update_yaxes(title_text="Text layer", row=1, col=1)
 
 
 def _draw_panel(

@@ -127,7 +127,7 @@ def draw_depth(data: DepthProfiles) -> go.Figure:
     )  # fmt: skip
     figure.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left")
     title = "Where each skill lies over depth (nats of margin)"
-    styled(figure, title=title, height=height, readable=470)
+    styled(figure, title=title, height=height, readable=530)
     for row, skill in enumerate(skills, start=1):
         own = [p for p in data.profiles if p.skill == skill]
         top = max(max(c.cost, c.high if c.high == c.high else c.cost) for p in own for c in p.costs)
