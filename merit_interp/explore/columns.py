@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from merit_interp.errors import SettingError
+from merit_interp.tables.answers import CIRCULAR_COLUMNS, LETTER_COLUMNS, READING_COLUMNS
 from merit_interp.tables.attribution_frames import ATTRIBUTION_COLUMNS
 from merit_interp.tables.attribution_shift import SHIFT_COLUMNS
 from merit_interp.tables.item_frames import ITEM_SCORE_COLUMNS, TRIAL_COLUMNS
@@ -59,6 +60,7 @@ SHARED = {
 """Meanings of columns that several tables have."""
 
 _SCORES = {
+    "status": "ok or failed; unparsed where no answer was read, which is wrong",
     "reason": "why a failed item has no score; else empty",
     "n_options": "options of the question",
     "answer": "index of the right option",
@@ -79,6 +81,31 @@ _SKILLS = {
     "draws_accuracy_sd": "standard deviation of the draws' accuracies",
     "draws_accuracy_min": "least accuracy of a draw",
     "draws_accuracy_max": "greatest accuracy of a draw",
+}
+_LETTERS = {
+    "letter": "the letter, of the items that have an option for it",
+    "probability": "its mean probability among the item's letters",
+    "chosen": "share of items in which it is chosen; over all orders where they were asked",
+    "right": "share in which it is right; in every cyclic order that is 1 / options",
+    "excess": "chosen less right, in [-1, 1]",
+    "circular": "whether options were asked in every cyclic order",
+}
+_CIRCULAR = {
+    "chance": "accuracy of guessing, a share",
+    "accuracy": "share of items right by mean log-probability over the orders",
+    "mean_accuracy": "share right, mean over the orders",
+    "chance_always": "share right in every order if one guesses anew in each",
+    "always_right": "share of items that are right in every order (CircularEval)",
+    "delta_always_right": "always_right less the VLM's on the same items, in [-1, 1]",
+}
+_READINGS = {
+    "n_texts": "generated texts: one an item, or one an order of its options",
+    "cue": "texts read by words that announce an answer",
+    "letter": "texts read by a letter that stands alone",
+    "parentheses": "texts read by a letter in parentheses",
+    "text": "texts read by the text of one option",
+    "none": "texts that no rule read",
+    "unparsed": "share of items of which no text was read; each is wrong",
 }
 _TRIALS = {
     "split": "search or validation: which half of the videos",
@@ -205,6 +232,15 @@ TABLES: dict[str, Table] = {
         "an item set, model and skill; all draws of random layers are one model",
         (*(name for name in SKILL_COLUMNS if name != "category"), *SPREAD_COLUMNS),
         _SKILLS,
+    ),
+    "letter_prior": Table("an item set, model and letter", tuple(LETTER_COLUMNS), _LETTERS),
+    "circular": Table(
+        "an item set, model and skill, where options were asked in every cyclic order",
+        tuple(CIRCULAR_COLUMNS), _CIRCULAR,
+    ),
+    "answers_read": Table(
+        "an item set, model and skill, where answers were generated",
+        tuple(READING_COLUMNS), _READINGS,
     ),
     "trials": Table("a recipe that the search tried, on one split", tuple(TRIAL_COLUMNS), _TRIALS),
     "mask_effects": Table(

@@ -46,6 +46,7 @@ from merit_interp.tables.masking_depth import depth_frame
 from merit_interp.tables.masking_effects import effect_frame
 from merit_interp.tables.masking_tables import MaskingFindings, masking_findings
 from merit_interp.tables.run_records import RunRecords, read_run
+from merit_interp.tables.run_tables import tables_of_answers, tables_without_rows
 from merit_interp.tables.skills import skill_table
 
 RECIPE, DESCRIPTION = "recipe.json", "run.json"
@@ -199,6 +200,25 @@ class Run:
         """One row for each item set, model and skill; all draws of random layers are one model."""
         return self.findings.summary
 
+    @property
+    def letter_prior(self) -> pd.DataFrame:
+        """One row for each item set, model and letter; none where options were not shown."""
+        return self._answers["letter_prior"]
+
+    @property
+    def circular(self) -> pd.DataFrame:
+        """One row for each item set, model and skill asked in every order of options."""
+        return self._answers["circular"]
+
+    @property
+    def answers_read(self) -> pd.DataFrame:
+        """One row for each item set, model and skill whose answers were generated."""
+        return self._answers["answers_read"]
+
+    @cached_property
+    def _answers(self) -> dict[str, pd.DataFrame]:
+        return tables_of_answers(self.records)
+
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row for each recipe that the search tried, on the search and on the validation split.
@@ -267,8 +287,8 @@ class Run:
     @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables that the run has records for; each is a property of the run."""
-        parts = ("", *self.parts)
-        return tuple(name for name, table in TABLES.items() if table.part in parts)
+        parts, empty = ("", *self.parts), tables_without_rows(self.records)
+        return tuple(n for n, table in TABLES.items() if table.part in parts and n not in empty)
 
     def columns(self, table: str) -> pd.DataFrame:
         """What each column of a table means: one row a column.

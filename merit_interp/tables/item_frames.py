@@ -37,7 +37,8 @@ ITEM_SCORE_COLUMNS = {
     "probability": "float64",
     "entropy_nats": "float64",
 }
-"""`correct` is 1 or 0; what cannot be known of a failed item is missing (NaN). Where a merge made
+"""`correct` is 1 or 0; what cannot be known of a failed item is missing (NaN). An answer that
+could not be read (`status` is `unparsed`) is 0, with the margin of the letters. Where a merge made
 the model overflow (a log-probability is not finite) the item counts as wrong, without a margin."""
 
 TRIAL_COLUMNS = {
@@ -100,6 +101,8 @@ def item_scores(scores: Iterable[ItemScore]) -> pd.DataFrame:
 
 
 def _correct(score: ItemScore) -> float:
+    if score.status == "unparsed":
+        return 0.0
     if score.status != "ok":
         return math.nan
     return float(score.correct and all(map(math.isfinite, score.log_probs)))
@@ -129,8 +132,10 @@ def random_draws_averaged(frame: pd.DataFrame) -> pd.DataFrame:
     items = frame[drawn].groupby(["item_set", "item"], sort=False)
     means = items[["correct", "margin_nats"]].mean()
     constant = items[["skill", "category", "group", "n_options"]].first()
-    status = items["status"].max().rename("status")
-    status = status.where(items["status"].min() == status, "failed")
+    # an answer that could not be read is wrong, which is a score
+    scored = frame[drawn].assign(status=frame["status"].replace("unparsed", "ok"))
+    statuses = scored.groupby(["item_set", "item"], sort=False)["status"]
+    status = statuses.max().where(statuses.min() == statuses.max(), "failed")
     averaged = pd.concat([constant, means, status], axis=1).reset_index()
     averaged.loc[averaged["status"] == "failed", ["correct", "margin_nats"]] = float("nan")
     averaged["model"] = RANDOM_LAYERS

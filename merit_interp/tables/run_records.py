@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from merit_interp.errors import RunError
+from merit_interp.errors import RunError, SettingError
 from merit_interp.recipe import Recipe, read_recipe
 from merit_interp.record_files import FINISHED_MARKER, read_jsonl
 from merit_interp.records import ControlScore, ItemScore, Provenance, Row, Trial
+from merit_interp.scoring_settings import Scoring, changed_scoring
 
 RecordT = TypeVar("RecordT", bound=Row)
 
@@ -80,6 +81,23 @@ def read_provenance(directory: Path) -> Provenance | None:
     """
     described = _read_object(directory / "run.json")
     return None if described is None else _record(Provenance, described, directory / "run.json")
+
+
+def scoring_of(run: RunRecords) -> Scoring:
+    """How a run's items were asked: as the evaluation says, or else the recipe.
+
+    Raises:
+        RunError: The evaluation's description is damaged.
+    """
+    path = run.directory / "evaluation.json"
+    described = _read_object(path) or {}
+    settings = described.get("settings", {}).get("scoring")
+    if settings is None:
+        return run.recipe.items.scoring if run.recipe and run.recipe.items else Scoring()
+    try:
+        return changed_scoring(Scoring(), **settings)
+    except (SettingError, TypeError):
+        raise RunError(f"{path} has no scoring", valid="the file as the run wrote it") from None
 
 
 def _read_records(kind: type[RecordT], path: Path) -> tuple[RecordT, ...]:

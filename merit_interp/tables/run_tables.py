@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from merit_interp.record_files import write_whole
+from merit_interp.tables.answers import answer_tables
 from merit_interp.tables.item_frames import item_scores, trial_frame
 from merit_interp.tables.pair_consistency import pair_table
-from merit_interp.tables.run_records import RunRecords, read_run
+from merit_interp.tables.run_records import RunRecords, read_run, scoring_of
 from merit_interp.tables.skills import baseline_summary, skill_table
 from merit_interp.tables.video_controls import (
     control_frame,
@@ -30,8 +31,9 @@ TABLES = "tables"
 def run_tables(run: RunRecords) -> dict[str, pd.DataFrame]:
     """The tables that a run's records fill, by name.
 
-    `item_scores`, `skill_table` and `baseline_summary` where items were scored, `trials` where a
-    search was made (both splits).
+    `item_scores`, `skill_table` and `baseline_summary` where items were scored, `letter_prior`,
+    `circular` and `answers_read` where they were answered so, `trials` where a search was made
+    (both splits).
 
     `video_controls` and `visual_dependency` where videos were shown under controls,
     `pair_consistency` where items come in pairs.
@@ -49,10 +51,26 @@ def run_tables(run: RunRecords) -> dict[str, pd.DataFrame]:
         pairs = pair_table(run.scores)
         if len(pairs):
             tables["pair_consistency"] = pairs
+        tables |= {name: table for name, table in tables_of_answers(run).items() if len(table)}
     if run.trials:
         chosen = run.recipe.merge_hash if run.recipe else None
         tables["trials"] = trial_frame((*run.trials, *run.validation), chosen=chosen)
     return tables
+
+
+def tables_of_answers(run: RunRecords) -> dict[str, pd.DataFrame]:
+    """How a run's models answered (`tables.answers`), also the tables that have no rows."""
+    return answer_tables(run.scores, shown=scoring_of(run).answers != "option_text")
+
+
+def tables_without_rows(run: RunRecords) -> set[str]:
+    """Names of those of them that say nothing of a run, known without making them."""
+    some = {
+        "letter_prior": bool(run.scores) and scoring_of(run).answers != "option_text",
+        "circular": any(score.rotations for score in run.scores),
+        "answers_read": any(score.texts for score in run.scores),
+    }
+    return {name for name, rows in some.items() if not rows}
 
 
 def write_tables(run_dir: Path) -> tuple[Path, ...]:
