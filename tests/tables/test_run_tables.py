@@ -27,7 +27,7 @@ def test_tables_are_written_as_parquet_and_csv(run: Path) -> None:
     written = write_tables(run)
     assert {path.name for path in written} == {
         f"{name}.{kind}"
-        for name in ("item_scores", "skill_table", "baseline_summary", "trials")
+        for name in ("item_scores", "skill_table", "baseline_summary", "letter_prior", "trials")
         for kind in ("parquet", "csv")
     }
     for name, table in run_tables(read_run(run)).items():
