@@ -198,16 +198,21 @@ def read_rows(path: Path, *, needs: Sequence[str] = ()) -> Iterator[Row]:
         raise ItemError(f"{path} holds no rows", valid=f"rows with {_listed(needs)}")
 
 
-def read_map(path: Path) -> dict[str, Any]:
-    """A json file that is an object of names, held whole: what rows of another file look up.
+def map_entries(path: Path) -> Iterator[tuple[str, Any]]:
+    """Names and values of a json file that is an object: what rows of another file look up.
 
     Raises:
         ItemError: The file is missing, torn, or no object.
     """
-    entries = dict(_entries(Path(path)))
-    if "" in entries:
-        raise ItemError(f"{path} is no JSON object", valid='{"name": ...}')
-    return entries
+    for name, value in _entries(Path(path)):
+        if not name:
+            raise ItemError(f"{path} is no JSON object", valid='{"name": ...}')
+        yield name, value
+
+
+def read_map(path: Path) -> dict[str, Any]:
+    """As `map_entries`, held whole."""
+    return dict(map_entries(path))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -355,9 +355,11 @@ class _Target:
         return line
 
     def _written(self, path: Path) -> str:
-        # a relative path must not lead out of the items file's directory by a link either
-        inside = all(
-            place.is_relative_to(self.base) for place in (path, Path(os.path.realpath(path)))
+        # a relative path must not lead out of the items file's directory by a link either; the
+        # folder has seen to that where it lies within
+        inside = path.is_relative_to(self.base) and (
+            Path(self.folder.root).is_relative_to(self.base)
+            or Path(os.path.realpath(path)).is_relative_to(self.base)
         )
         return os.path.relpath(path, self.base) if inside else str(path)
 

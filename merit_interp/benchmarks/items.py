@@ -72,7 +72,8 @@ class Item:
 
     def to_row(self) -> dict[str, Any]:
         """The item as JSON values, without the fields that are not known."""
-        row = dataclasses.asdict(self)
+        # every value is immutable, so nothing is copied, as `asdict` would
+        row = {name: getattr(self, name) for name in FIELDS}
         return {name: value for name, value in row.items() if value not in (None, "", ())}
 
 

@@ -56,7 +56,7 @@ class VideoFolder:
             self._check_name(name)
             for path in self._candidates(name):
                 if os.path.isfile(path) or (directory and os.path.isdir(path)):  # noqa: PTH112, PTH113
-                    return self._within(path, name)
+                    return Path(self._within(path, name))
         raise RowError(f"no video: {names[0]}")
 
     def _check_name(self, name: str) -> None:
@@ -64,17 +64,16 @@ class VideoFolder:
         if not self._holds(whole):
             raise RowError(f"video leaves the folder: {name}")
 
-    def _candidates(self, name: str) -> list[Path]:
-        path = Path(self.root, os.path.normpath(name))
-        known = path.suffix in self.suffixes
+    def _candidates(self, name: str) -> list[str]:
+        path = os.path.normpath(os.path.join(self.root, name))  # noqa: PTH118  (text: it is quick)
         # the part behind a name's last dot is no suffix in "2I9-kvemtSU_510.0_660.0"
-        others = [] if known else [path.with_name(path.name + end) for end in self.suffixes]
-        return [path, *others]
+        others = () if path.endswith(self.suffixes) else self.suffixes
+        return [path, *(path + end for end in others)]
 
-    def _within(self, path: Path, name: str) -> Path:
+    def _within(self, path: str, name: str) -> str:
         target = os.path.realpath(path)
         if self._holds(target):
             return path
         if not self.follow_links:
             raise RowError(f"video is a link out of the folder: {name}")
-        return Path(target)
+        return target

@@ -1,4 +1,4 @@
-"""Runs a command and prints its seconds, peak memory in bytes, and exit code as JSON.
+"""Runs a command and prints its seconds (on the clock, of a CPU), peak bytes and exit code.
 
     python measured.py COMMAND ARGUMENT...
 
@@ -15,5 +15,7 @@ import time
 started = time.perf_counter()
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=False)
 seconds = time.perf_counter() - started
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-print(json.dumps({"seconds": seconds, "peak": peak, "code": done.returncode}))
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+peak = usage.ru_maxrss * 1024
+cpu = usage.ru_utime + usage.ru_stime
+print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak, "code": done.returncode}))
