@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -174,6 +174,24 @@ def frames_in_evidence(
         )
         for shown, gone in spans_s
     )
+
+
+def check_evidence(controls: Sequence[str], items: Iterable[Item]) -> None:
+    """Refuse controls of evidence where no item names any.
+
+    Args:
+        controls: Names of what is asked for.
+        items: All items that it is asked for; not looked at where no control needs evidence.
+
+    Raises:
+        SettingError: No item names its evidence.
+    """
+    needy = [name for name in controls if name in NEED_EVIDENCE]
+    if needy and not any(item.evidence for item in items):
+        raise SettingError(
+            f"no item names its evidence, which {' and '.join(needy)} needs",
+            valid=", ".join(name for name in CONTROLS if name not in NEED_EVIDENCE),
+        )
 
 
 def checked_controls(names: Sequence[str]) -> tuple[Control, ...]:

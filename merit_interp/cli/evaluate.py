@@ -31,7 +31,9 @@ from merit_interp.cli.options import (
     SeedOption,
     SplitOption,
     TrustOption,
+    VideoControlOption,
     VideoTimeLimitOption,
+    comma_names,
 )
 
 
@@ -49,6 +51,7 @@ def evaluate(
         ),
     ] = None,
     base: BaseOption = None,
+    video_control: VideoControlOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
     batch_size: BatchOption = 64,
@@ -64,6 +67,7 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Score merged model, VLM and baselines per skill, with intervals clustered by video."""
+    from merit_interp.benchmarks.video_controls import check_evidence, checked_controls
     from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.progress import blocks_progress
@@ -81,6 +85,7 @@ def evaluate(
         draws=draws,
         methods=_names(baseline),
         base=base,
+        video_controls=checked_controls(comma_names(video_control)),
         seed=seed,
         batch_size=batch_size,
         max_failed=max_failed,
@@ -90,6 +95,7 @@ def evaluate(
     )
     check_methods(settings.methods, has_base=bool(base or chosen.base))
     sets = item_sets_of(chosen, items, split)
+    check_evidence(settings.video_controls, (i for s in sets.values() for i in s.read()[1]))
     run = open_run_directory(out, resume=resume, overwrite=overwrite)
     with keeps_results(out), blocks_progress() as progress:
         evaluate_recipe(chosen, sets, settings, run, progress=progress, left_out=_say)

@@ -15,11 +15,14 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from merit_interp.tables.control_verdict import control_lines
 from merit_interp.tables.item_frames import item_scores
 from merit_interp.tables.model_names import MERGED, VLM, is_random_draw, model_label
-from merit_interp.tables.run_records import read_run
-from merit_interp.tables.skills import SKILLS, baseline_summary
+from merit_interp.tables.pair_consistency import pair_table
+from merit_interp.tables.run_records import RunRecords, read_run
+from merit_interp.tables.skills import ALL, SKILLS, baseline_summary
 from merit_interp.tables.verdict import judge, judged_item_set
+from merit_interp.tables.video_controls import control_frame, video_control_table
 
 ABBREVIATIONS = {"reasoning": "TR", "perception": "TP"}
 
@@ -42,7 +45,57 @@ def print_skills(run: Path, *, as_json: bool) -> None:
     for item_set in dict.fromkeys(scores["item_set"]):
         if item_set != judged and not identity:
             print(f"On {item_set}: {judge(scores, item_set).headline}")
+    print_controls(console, records, scores)
+    print_pairs(console, records)
     print(f"every model on every set, with intervals: {run / 'tables' / 'baseline_summary.csv'}")
+
+
+def print_controls(console: Console, records: RunRecords, scores: pd.DataFrame) -> None:
+    """Accuracy under each video control, and what it says; nothing where there were none."""
+    frame = control_frame(records.control_scores)
+    if frame.empty:
+        return
+    controls = video_control_table(scores, frame)
+    console.print(_under_controls(controls[controls["category"] == ALL]))
+    item_sets = list(dict.fromkeys(controls["item_set"]))
+    for item_set in item_sets:
+        for line in control_lines(controls, frame, item_set):
+            print(line if len(item_sets) == 1 else f"On {item_set}: {line}")
+
+
+def _under_controls(controls: pd.DataFrame) -> Table:
+    table = Table(title="Accuracy in % under video controls, drop from the video in points")
+    for name in ("items", "control", "skill", "model", "n", "video", "control", "drop"):
+        left = name in ("items", "control", "skill", "model") and len(table.columns) < 4
+        table.add_column(name, justify="left" if left else "right")
+    for row in controls.to_dict("records"):
+        shown = (f"{100 * row[name]:.1f}" for name in ("video_accuracy", "accuracy"))
+        skill = ABBREVIATIONS.get(row["skill"], row["skill"])
+        names = (row["item_set"], row["video_control"], skill, model_label(row["model"]))
+        if row["n_items"]:
+            table.add_row(*names, str(row["n_items"]), *shown, _points(row, "drop"))
+    return table
+
+
+def print_pairs(console: Console, records: RunRecords) -> None:
+    """The share of pairs with every answer right; nothing where items come in no pairs."""
+    pairs = pair_table(s for s in records.scores if s.model in (VLM, MERGED))
+    if pairs.empty:
+        return
+    table = Table(title="Pairs with every answer right, in %; change in points")
+    for name in ("items", "skill", "score", "model", "pairs", "chance", "right", "change"):
+        left = name in ("items", "skill", "score", "model")
+        table.add_column(name, justify="left" if left else "right")
+    for row in pairs.to_dict("records"):
+        skill = ABBREVIATIONS.get(row["skill"], row["skill"])
+        names = (row["item_set"], skill, row["score"], model_label(row["model"]))
+        shown = (f"{100 * row[name]:.1f}" for name in ("chance", "consistency"))
+        change = _points(row, "delta_consistency") if row["n_compared"] else "-"
+        table.add_row(*names, str(row["n_pairs"]), *shown, change)
+    console.print(table)
+    left_out = pairs[["n_incomplete", "n_failed"]].sum(axis=1).max()
+    if left_out:
+        print(f"up to {left_out} pairs of a row lack a question or have one that failed: left out")
 
 
 def _before_and_after(summary: pd.DataFrame) -> Table:
@@ -81,6 +134,9 @@ def _baselines(summary: pd.DataFrame, item_set: str) -> Table:
 
 
 def _change(row: Mapping[Any, Any]) -> str:
-    ends = ("", "_low", "_high")
-    estimate, low, high = (100 * row[f"delta_accuracy{end}"] for end in ends)
+    return _points(row, "delta_accuracy")
+
+
+def _points(row: Mapping[Any, Any], name: str) -> str:
+    estimate, low, high = (100 * row[f"{name}{end}"] for end in ("", "_low", "_high"))
     return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from merit_interp.benchmarks.items import Item
 from merit_interp.benchmarks.video_controls import CONTROLS, NEED_EVIDENCE, VideoControl
 from merit_interp.errors import SettingError
 from merit_interp.merging.in_memory import InMemoryMerge
@@ -74,27 +73,13 @@ def score_controls(
                         progress(item_set, f"{model}, {control.name}")
 
 
-def check_controls(
-    controls: Iterable[VideoControl], vlm: LoadedModel, items: Iterable[Item]
-) -> None:
-    """Refuse what would say nothing, before anything is scored.
-
-    Args:
-        controls: What is asked for.
-        vlm: Whose processor sees the frames.
-        items: All items of the run.
+def check_black_frames(controls: Iterable[VideoControl], vlm: LoadedModel) -> None:
+    """Refuse controls whose black frames the model would never see, before anything is scored.
 
     Raises:
-        SettingError: A control needs evidence and no item names any, or needs black frames, which
-            the family takes for padding.
+        SettingError: A control shows black frames, which the family takes for padding.
     """
     names = [control.name for control in controls]
-    needy = [name for name in names if name in NEED_EVIDENCE]
-    if needy and not any(item.evidence for item in items):
-        raise SettingError(
-            f"no item names its evidence, which {' and '.join(needy)} needs",
-            valid=", ".join(name for name in CONTROLS if name not in NEED_EVIDENCE),
-        )
     blackening = [name for name in names if name == "black" or name in NEED_EVIDENCE]
     if blackening and drops_black_frames(vlm):
         others = [name for name in CONTROLS if name not in (*NEED_EVIDENCE, "black")]

@@ -30,7 +30,7 @@ from merit_interp.merging.baselines import (
 )
 from merit_interp.merging.control_scores import (
     CONTROL_SCORES,
-    check_controls,
+    check_black_frames,
     score_controls,
     shorter_prompts,
 )
@@ -91,7 +91,7 @@ def evaluate_recipe(
         left_out: Told in a line which baselines the pair does not allow, and why.
 
     Raises:
-        SettingError: There is no such baseline or video control, or the control serves no item.
+        SettingError: There is no such baseline or video control, or the family drops what it shows.
         RecipeError: A method needs a base, or the recipe was made for other weights.
         RunError: The directory holds scores made by other settings.
         VideoError: More items than `max_failed` cannot be decoded.
@@ -102,8 +102,8 @@ def evaluate_recipe(
     merge = merge_of(recipe, settings.placement, weights="text", base=base)
     vlm = merge.vlm
     controls = [VideoControl(c, settings.seed) for c in checked_controls(settings.video_controls)]
+    check_black_frames(controls, vlm)
     evaluations = {name: _prepared(vlm, chosen, settings) for name, chosen in item_sets.items()}
-    check_controls(controls, vlm, [item for e in evaluations.values() for item in e.items])
     attention = None
     if ATTENTION_SCHEDULE in settings.methods:
         attention = schedule_of(visual_attention(next(iter(evaluations.values()))))
