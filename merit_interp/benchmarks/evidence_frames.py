@@ -46,7 +46,8 @@ def _is_asked_about(time_s: float, item: Item) -> bool:
     return time_s >= (item.start_s or 0.0) and (item.end_s is None or time_s < item.end_s)
 
 
-@lru_cache(maxsize=64)
+# rows are rarely in the order of their videos, and a header takes milliseconds: a few hundred KiB
+@lru_cache(maxsize=4096)
 def header_of(video: Path) -> tuple[float | None, float | None]:
     """Mean rate in frames per second and duration in seconds, as the file's header has them.
 
