@@ -21,7 +21,7 @@ from merit_interp.records import Trial
 from merit_interp.search.ledger import Ledger
 from merit_interp.search.ledger_scores import LedgerScores
 from merit_interp.search.objective import pareto_front
-from merit_interp.search.pruning import Layers, pruned_layers
+from merit_interp.search.pruning import Layers, pruning_path
 from merit_interp.search.samplers import make_sampler
 from merit_interp.search.settings import SearchSettings, Split
 from merit_interp.search.spaces import Space, Vector
@@ -121,8 +121,8 @@ def _search(
     scores: LedgerScores,
     run: Path,
     watch: Watch | None,
-) -> tuple[list[Trial], Trial]:
-    """As many different recipes as the budget allows, and the best of them pruned."""
+) -> tuple[list[Trial], list[Trial]]:
+    """As many different recipes as the budget allows, and the best of them with fewer layers."""
     space = settings.space(subject.n_layers)
     sampler = make_sampler(settings.sampler, space, settings.seed)
     budget = min(settings.budget, space.n_points or settings.budget)
@@ -141,17 +141,17 @@ def _search(
         return list(tries.by_recipe.values()), pruned
 
 
-def _pruned(settings: SearchSettings, best: Trial, tries: _Tries) -> Trial:
-    """The best trial without the layers that it does not need, itself a trial."""
+def _pruned(settings: SearchSettings, best: Trial, tries: _Tries) -> list[Trial]:
+    """The best trial without the layers that it does not need, one less each, themselves trials."""
     if best.objective <= 0.0 or settings.parsimony == 0.0:
-        return best
+        return []
     total = len(tries.by_recipe) + 2 * len(best.layers)
-    layers = pruned_layers(
+    path = pruning_path(
         layers_of(best),
         floor=(1.0 - settings.parsimony) * best.objective,
         objective_of=lambda layers: tries.of(layers, "pruning", total).objective,
     )
-    return tries.of(layers, "pruning", total)
+    return [tries.of(layers, "pruning", total) for layers in path]
 
 
 def _proposals(space: Space, ask: Callable[[], Vector]) -> Iterator[Vector]:
@@ -165,14 +165,13 @@ def _validate(
     subject: Subject,
     scores: LedgerScores,
     trials: Sequence[Trial],
-    pruned: Trial,
+    pruned: Sequence[Trial],
     run: Path,
     watch: Watch | None,
 ) -> list[Trial]:
-    """The best trials and the pruned one again, on videos that the search did not see."""
+    """The best trials and the pruned ones again, on videos that the search did not see."""
     chosen = [trial for trial in ranked(trials) if trial.layers][: settings.top]
-    if pruned.layers and pruned not in chosen:
-        chosen.append(pruned)
+    chosen += [trial for trial in pruned if trial not in chosen]
     with TrialFile(run / VALIDATION) as file:
         tries = _Tries(settings, subject, scores, "validation", file, watch)
         return [

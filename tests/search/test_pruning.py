@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from merit_interp.recipe import Coefficient
 from merit_interp.records import Trial
-from merit_interp.search.pruning import pruned_layers
+from merit_interp.search.pruning import pruning_path
 from merit_interp.search.trials import most_parsimonious
 
 WORTH = {0: 0.6, 2: 0.3, 5: 0.1}
@@ -15,6 +15,27 @@ WORTH = {0: 0.6, 2: 0.3, 5: 0.1}
 
 def objective(layers: Mapping[int, Coefficient]) -> float:
     return sum(WORTH.get(layer, 0.0) for layer in layers)
+
+
+def pruned_layers(
+    layers: Mapping[int, Coefficient],
+    *,
+    floor: float,
+    objective_of: Callable[[Mapping[int, Coefficient]], float],
+) -> Mapping[int, Coefficient]:
+    """The end of the path."""
+    return [layers, *pruning_path(layers, floor=floor, objective_of=objective_of)][-1]
+
+
+def test_every_recipe_on_the_way_is_on_the_path() -> None:
+    path = pruning_path(dict.fromkeys(range(6), 0.5), floor=0.6, objective_of=objective)
+    assert [set(layers) for layers in path] == [
+        {0, 2, 3, 4, 5},
+        {0, 2, 4, 5},
+        {0, 2, 5},
+        {0, 2},
+        {0},
+    ]
 
 
 def test_layers_that_add_nothing_go_and_those_that_do_stay() -> None:
