@@ -22,7 +22,7 @@ from merit_interp.tables.pair_consistency import pair_table
 from merit_interp.tables.run_records import RunRecords, read_run
 from merit_interp.tables.skills import ALL, SKILLS, baseline_summary
 from merit_interp.tables.verdict import judge, judged_item_set
-from merit_interp.tables.video_controls import control_frame, video_control_table
+from merit_interp.tables.video_controls import BLACK, control_frame, video_control_table
 
 ABBREVIATIONS = {"reasoning": "TR", "perception": "TP"}
 
@@ -51,27 +51,37 @@ def print_skills(run: Path, *, as_json: bool) -> None:
 
 
 def print_controls(console: Console, records: RunRecords, scores: pd.DataFrame) -> None:
-    """Accuracy under each video control, and what it says; nothing where there were none."""
+    """Accuracy under each video control, and what it says; nothing where there were none.
+
+    The judged item set whole, of the others whether the model needs the video.
+    """
     frame = control_frame(records.control_scores)
     if frame.empty:
         return
     controls = video_control_table(scores, frame)
-    console.print(_under_controls(controls[controls["category"] == ALL]))
-    item_sets = list(dict.fromkeys(controls["item_set"]))
-    for item_set in item_sets:
-        for line in control_lines(controls, frame, item_set):
-            print(line if len(item_sets) == 1 else f"On {item_set}: {line}")
+    judged = judged_item_set(scores)
+    for item_set in dict.fromkeys(controls["item_set"]):
+        if item_set == judged:
+            rows = controls[(controls["category"] == ALL) & (controls["item_set"] == item_set)]
+            console.print(_under_controls(rows, item_set))
+            print("\n".join(control_lines(controls, frame, item_set)))
+            continue
+        table, items = (part[part["video_control"] == BLACK] for part in (controls, frame))
+        for line in control_lines(table, items, item_set):
+            print(f"On {item_set}: {line}")
 
 
-def _under_controls(controls: pd.DataFrame) -> Table:
-    table = Table(title="Accuracy in % under video controls, drop from the video in points")
-    for name in ("items", "control", "skill", "model", "n", "video", "control", "drop"):
-        left = name in ("items", "control", "skill", "model") and len(table.columns) < 4
-        table.add_column(name, justify="left" if left else "right")
+def _under_controls(controls: pd.DataFrame, item_set: str) -> Table:
+    table = Table(title=f"Video controls on {item_set}: accuracy in %, drop in points")
+    table.add_column("control", max_width=9)
+    table.add_column("skill")
+    table.add_column("model", no_wrap=True)
+    for name in ("n", "video", "under", "drop"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in controls.to_dict("records"):
         shown = (f"{100 * row[name]:.1f}" for name in ("video_accuracy", "accuracy"))
         skill = ABBREVIATIONS.get(row["skill"], row["skill"])
-        names = (row["item_set"], row["video_control"], skill, model_label(row["model"]))
+        names = (row["video_control"].replace("_", " "), skill, model_label(row["model"]))
         if row["n_items"]:
             table.add_row(*names, str(row["n_items"]), *shown, _points(row, "drop"))
     return table
@@ -80,22 +90,28 @@ def _under_controls(controls: pd.DataFrame) -> Table:
 def print_pairs(console: Console, records: RunRecords) -> None:
     """The share of pairs with every answer right; nothing where items come in no pairs."""
     pairs = pair_table(s for s in records.scores if s.model in (VLM, MERGED))
-    if pairs.empty:
-        return
-    table = Table(title="Pairs with every answer right, in %; change in points")
-    for name in ("items", "skill", "score", "model", "pairs", "chance", "right", "change"):
-        left = name in ("items", "skill", "score", "model")
-        table.add_column(name, justify="left" if left else "right")
+    for item_set in dict.fromkeys(pairs["item_set"]):
+        rows = pairs[pairs["item_set"] == item_set]
+        console.print(_pairs(rows, item_set))
+        left_out = rows[["n_incomplete", "n_failed"]].sum(axis=1).max()
+        if left_out:
+            print(f"up to {left_out} pairs lack a question or have one that failed: left out")
+
+
+def _pairs(pairs: pd.DataFrame, item_set: str) -> Table:
+    table = Table(title=f"Pairs of {item_set} with every answer right, in %; change in points")
+    for name in ("skill", "score", "model"):
+        table.add_column(name)
+    for name in ("pairs", "chance", "right", "change"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in pairs.to_dict("records"):
         skill = ABBREVIATIONS.get(row["skill"], row["skill"])
-        names = (row["item_set"], skill, row["score"], model_label(row["model"]))
+        names = (skill, row["score"], model_label(row["model"]), str(row["n_pairs"]))
         shown = (f"{100 * row[name]:.1f}" for name in ("chance", "consistency"))
-        change = _points(row, "delta_consistency") if row["n_compared"] else "-"
-        table.add_row(*names, str(row["n_pairs"]), *shown, change)
-    console.print(table)
-    left_out = pairs[["n_incomplete", "n_failed"]].sum(axis=1).max()
-    if left_out:
-        print(f"up to {left_out} pairs of a row lack a question or have one that failed: left out")
+        table.add_row(
+            *names, *shown, _points(row, "delta_consistency") if row["n_compared"] else "-"
+        )
+    return table
 
 
 def _before_and_after(summary: pd.DataFrame) -> Table:

@@ -61,10 +61,10 @@ def test_controls_are_scored_tabulated_and_said(
     words = ["evaluate", "--recipe", recipe, "--out", run, "--draws", 1]
     ended = command(*words, *CONTROLS)
     assert ended.code == 0, ended.err
-    assert "Accuracy in % under video controls" in ended.out
+    assert "Video controls on all: accuracy" in ended.out
     assert "Reasoning, the VLM: " in ended.out
     assert "without the video (black frames)" in ended.out
-    assert "Pairs with every answer right" in ended.out
+    assert "Pairs of all with every answer right" in ended.out
     assert "evidence_removed does not apply to 18 of 24 questions" in ended.out
     assert "(18: the item names no evidence)" in ended.out
     rows = read_jsonl(run / "control_scores.jsonl")
