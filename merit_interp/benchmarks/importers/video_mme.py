@@ -63,7 +63,7 @@ def _without_letter(option: str) -> str:
 BENCHMARK = Benchmark(
     name="video_mme",
     title="Video-MME",
-    annotations="the test split as parquet, csv, json or jsonl",
+    annotations="the test split as parquet, json or jsonl",
     read=_read,
     files=_files,
     checked="code",
