@@ -79,6 +79,13 @@ class ItemsReference(_Frozen):
     """Which part of the file the search saw; the parts never share a video."""
     scoring: Scoring = Scoring()
     """How these items were scored."""
+    split_hash: str | None = None
+    """Which items are in which part (`benchmarks.splits`); null where the file was not split."""
+
+    @model_serializer(mode="wrap")
+    def _hash_if_split(self, written: Callable[[ItemsReference], dict[str, Any]]) -> dict[str, Any]:
+        # recipes from before splits were recorded keep their bytes
+        return {k: v for k, v in written(self).items() if v is not None or k != "split_hash"}
 
 
 class Recipe(_Frozen):

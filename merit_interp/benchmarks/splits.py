@@ -52,9 +52,9 @@ class SplitSettings:
         validation, held_out = self.validation_share, self.held_out_share
         # written so that NaN fails too
         if not 0.0 < validation < 1.0:
-            raise SettingError(f"validation share is {validation}", valid="above 0 and below 1")
+            raise SettingError(f"validation share {validation}", valid="above 0 and below 1")
         if not 0.0 <= held_out < 1.0:
-            raise SettingError(f"held-out share is {held_out}", valid="0, or more and below 1")
+            raise SettingError(f"held-out share {held_out}", valid="0, or more and below 1")
         if not validation + held_out < 1.0:
             raise SettingError(
                 f"validation share {validation} and held-out share {held_out} leave nothing to "

@@ -17,11 +17,8 @@ from pathlib import Path
 
 import torch
 
-from merit_interp.merging.recipe_evaluation import (
-    EvaluationSettings,
-    ItemSet,
-    evaluate_recipe,
-)
+from merit_interp.merging.item_sets import ItemSet, recipe_item_set
+from merit_interp.merging.recipe_evaluation import EvaluationSettings, evaluate_recipe
 from merit_interp.merging.recipe_scores import keep_whole_blocks
 from merit_interp.microworld import backbone_directory, vlm_directory
 from merit_interp.microworld.item_sets import write_item_sets
@@ -96,7 +93,7 @@ def run_study(
     with searching() if searching else contextlib.nullcontext() as watch:
         found = find_recipe(settings.search, inputs, run, resume=True, watch=watch)
     shutil.copyfile(_training_report(), run / "training_report.json")
-    item_sets = _item_sets(items, settings.search)
+    item_sets = _item_sets(items, found.recipe)
     evaluation = EvaluationSettings(
         scoring=settings.scoring,
         draws=settings.draws,
@@ -116,15 +113,9 @@ def _training_report() -> Path:
     return vlm_directory().parent / "training_report.json"
 
 
-def _item_sets(items: Mapping[str, Path], search: SearchSettings) -> dict[str, ItemSet]:
-    validation = ItemSet(
-        items["search"],
-        split="validation",
-        validation_share=search.validation_share,
-        seed=search.seed,
-    )
+def _item_sets(items: Mapping[str, Path], recipe: Recipe) -> dict[str, ItemSet]:
     held_out = {name: ItemSet(path) for name, path in items.items() if name != "search"}
-    return {"validation": validation, **held_out}
+    return {"validation": recipe_item_set(recipe, "validation"), **held_out}
 
 
 def _score_backbone(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from merit_interp.benchmarks.splits import SplitSettings
 from merit_interp.errors import SettingError
 from merit_interp.merging.methods import merge_method
 from merit_interp.provenance import versions
@@ -65,7 +66,9 @@ class SearchSettings:
     top: int = 8
     """Recipes, best first on the search split, that are scored on the validation split."""
     validation_share: float = 0.5
-    """Share of the videos that is kept from the search for choosing the winner."""
+    """Share of the items that is kept from the search for choosing the winner."""
+    held_out_share: float = 0.0
+    """Share of the items that is kept from the choice too, for `evaluate --split held_out`."""
     parsimony: float = 0.1
     """Share of the objective that may be lost for a recipe of fewer layers: the best recipe is
     pruned so far, beyond the budget, and chosen with that much leniency; 0 prunes nothing."""
@@ -91,13 +94,14 @@ class SearchSettings:
             raise SettingError(
                 f"parsimony {self.parsimony}", valid="a number from 0 to less than 1"
             )
-        if not 0.0 < self.validation_share < 1.0:
-            raise SettingError(
-                f"validation share {self.validation_share}", valid="a number between 0 and 1"
-            )
         if not 0 <= self.seed < 2**32:
             raise SettingError(f"seed {self.seed}", valid="a whole number from 0 to 2**32 - 1")
         self.made_objective()
+        self.made_split()
+
+    def made_split(self) -> SplitSettings:
+        """How these settings share the items out."""
+        return SplitSettings(self.validation_share, self.held_out_share, self.seed)
 
     def made_objective(self) -> Objective:
         """The objective that these settings ask for."""
@@ -108,12 +112,13 @@ class SearchSettings:
         return Space(n_layers, self.projections, self.levels, self.per_projection)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON values; a method is in it only if it is not the default.
+        """The settings as JSON values; method and held-out share only if not the default.
 
         So searches from before there were others still are what they were.
         """
         values = dataclasses.asdict(self)
-        for name, default in (("method", "linear"), ("method_settings", {})):
+        later = {"method": "linear", "method_settings": {}, "held_out_share": 0.0}
+        for name, default in later.items():
             if values[name] == default:
                 del values[name]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

@@ -86,7 +86,8 @@ def _verdict(recipe: Recipe, *, found: bool, reason: str, about: dict[str, Any])
 
 def _split(settings: SearchSettings) -> dict[str, Any]:
     """What `benchmarks.splits` needs to split the items in the same way again."""
-    return {"validation_share": settings.validation_share, "seed": settings.seed}
+    held_out = {"held_out_share": settings.held_out_share} if settings.held_out_share else {}
+    return {"validation_share": settings.validation_share, **held_out, "seed": settings.seed}
 
 
 def _difference(

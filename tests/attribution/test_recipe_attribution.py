@@ -21,7 +21,7 @@ from merit_interp.attribution.settings import AttributionSettings
 from merit_interp.attribution.video_items import VIDEO, VideoItems
 from merit_interp.benchmarks.items import ItemFile, write_items
 from merit_interp.errors import RunError, SettingError, VideoError
-from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.merging.item_sets import ItemSet
 from merit_interp.models.loading import LoadedModel, Placement
 from merit_interp.recipe import Recipe, read_recipe
 from merit_interp.record_files import FINISHED_MARKER, read_jsonl

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from merit_interp.benchmarks.items import read_items
+from merit_interp.benchmarks.splits import parts_of, split_hash
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import fingerprint, items_digest
 from merit_interp.recipe import ItemsReference, ModelReference, Recipe, Scoring, write_recipe
@@ -22,8 +24,9 @@ def recipe(world: World, tmp_path: Path) -> Path:
         for source in (world.vlm, world.backbone)
     )
     items = ItemsReference(
-        source=str(world.items), sha256=items_digest(world.items), split="search", scoring=Scoring()
-    )
+        source=str(world.items), sha256=items_digest(world.items), split="search",
+        scoring=Scoring(), split_hash=split_hash(parts_of(read_items(world.items).items)),
+    )  # fmt: skip
     path = tmp_path / "recipe.json"
     write_recipe(Recipe(vlm=vlm, backbone=backbone, layers={1: 0.5}, items=items), path)
     return path

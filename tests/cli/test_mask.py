@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from merit_interp.benchmarks.items import Item, write_items
+from merit_interp.benchmarks.splits import parts_of, split_hash
 from merit_interp.cli.main import main
 from merit_interp.cli.mask import numbers_of
 from merit_interp.errors import SettingError
@@ -41,7 +42,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory, pair: TinyPair) -> Path:
     source = str(folder / "items.jsonl")
     described = ItemsReference(
         source=source, sha256=items_digest(Path(source)), split="search",
-        scoring=Scoring(max_frames=2),
+        scoring=Scoring(max_frames=2), split_hash=split_hash(parts_of(items)),
     )  # fmt: skip
     write_recipe(
         Recipe(

@@ -13,7 +13,7 @@ from merit_interp.lens.recipe_lens import drawn_items, lens_recipe
 from merit_interp.lens.settings import LensSettings
 from merit_interp.lens_records import LensReading
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.merging.item_sets import ItemSet
 from merit_interp.recipe import Recipe
 from merit_interp.record_files import FINISHED_MARKER, read_jsonl
 from merit_interp.records import MaskedScores

@@ -6,7 +6,7 @@ import pytest
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.merging.item_sets import ItemSet
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import fingerprint
 from merit_interp.models.loading import LoadedModel

@@ -9,7 +9,7 @@ import pytest
 from merit_interp.errors import RunError, SettingError
 from merit_interp.masking.recipe_masking import mask_recipe
 from merit_interp.masking.settings import MaskSettings
-from merit_interp.merging.recipe_evaluation import ItemSet
+from merit_interp.merging.item_sets import ItemSet
 from merit_interp.recipe import Recipe, Scoring, read_recipe
 from merit_interp.record_files import read_jsonl
 from merit_interp.records import ItemScore, MaskedScores, MaskPlan
