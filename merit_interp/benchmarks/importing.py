@@ -248,7 +248,7 @@ def import_items(
         for outcome in benchmark.read(annotations, options):
             target.write(outcome, items, left_out)
         if not counts.items:
-            raise ItemError(_nothing(benchmark, counts))
+            raise _nothing(benchmark, options, counts)
         source = ImportSource(
             benchmark=benchmark.name,
             checked=benchmark.checked,
@@ -371,14 +371,20 @@ def _line(item: Item) -> bytes:
         raise RowError("text has half a character (a lone surrogate)") from None
 
 
-def _nothing(benchmark: Benchmark, counts: SummaryCounts) -> str:
+def _nothing(benchmark: Benchmark, options: ImportOptions, counts: SummaryCounts) -> ItemError:
     if not counts.left_out:
-        return f"no row of {benchmark.title} was read"
-    reason, n = counts.left_out.most_common(1)[0]
-    first = counts.first_of[reason]
-    return (
+        part = f" of subset {options.subset!r}" if options.subset else ""
+        return ItemError(
+            f"no row of {benchmark.title}{part} was read",
+            valid=", ".join(benchmark.subsets) if part else benchmark.annotations,
+        )
+    kind, n = counts.left_out.most_common(1)[0]
+    first = counts.first_of[kind]
+    example = f" (the first: {first})" if first != kind else ""
+    return ItemError(
         f"none of {counts.left_out.total()} rows of {benchmark.title} became an item; "
-        f"{n} of them: {reason} (the first: {first})"
+        f"{n} of them: {kind}{example}",
+        valid=f"{benchmark.annotations}, and the folder of its videos",
     )
 
 

@@ -196,9 +196,20 @@ def test_nothing_imported_is_an_error_and_writes_nothing(place: Place) -> None:
     with pytest.raises(ItemError) as error:
         place.run(row("1", video="gone"), row("2", video="gone"), row("3", answer="w"))
     assert str(error.value) == (
-        "none of 3 rows of Toy became an item; 2 of them: no video (the first: no video: gone)"
+        "none of 3 rows of Toy became an item; 2 of them: no video (the first: no video: gone); "
+        "valid: toy.json, and the folder of its videos"
     )
     assert place.names() == before
+
+
+def test_a_subset_without_rows_is_named(place: Place) -> None:
+    toy = dataclasses.replace(TOY, read=lambda path, options: iter(()))
+    annotations = write_annotations(place.folder / "toy.json", [row("1")])
+    arguments = (toy, annotations, place.folder / "videos", place.out)
+    with pytest.raises(ItemError, match="no row of Toy of subset 'red' was read; valid: red, gre"):
+        import_items(*arguments, ImportOptions(subset="red"), ROLES)
+    with pytest.raises(ItemError, match=r"no row of Toy was read; valid: toy\.json"):
+        import_items(*arguments, ImportOptions(), ROLES)
 
 
 def test_a_torn_file_writes_nothing_and_keeps_the_earlier_import(place: Place) -> None:
