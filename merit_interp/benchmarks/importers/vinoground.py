@@ -5,7 +5,8 @@
 Each pair gives four items: two ask which of both captions a clip shows (text score), two ask which
 half of a clip, both joined, a caption tells of (video score). The text or video score of a pair is
 right where both of its items are, its group score where all four are: `pair` is the pair,
-`pair_part` is text or video. All four have one `group`, so that no split parts them.
+`pair_part` is text or video. All four have one `group`, so that no split parts them, and so have
+pairs whose clips were cut from one video, where the csv is there to say so.
 
 The files of questions have the official order of options. From vinoground.csv alone come only text
 items, the first caption first, and their question is ours. Videos keep their folder's name: clips
@@ -39,8 +40,18 @@ _FOLDERS = {"text": "vinoground_videos", "video": "vinoground_videos_concated"}
 _PAIRS = "vinoground.csv"
 _OUR_QUESTION = "Which caption best describes the video?"
 
-Kinds = Mapping[str, tuple[str, ...]]
-"""Major and minor kinds of each pair."""
+
+@dataclass(frozen=True)
+class _Pair:
+    """What the csv tells of a pair."""
+
+    kinds: tuple[str, ...] = ()
+    """Major, then minor."""
+    group: str = ""
+    """One pair of those that show the same videos."""
+
+
+Pairs = Mapping[str, _Pair]
 
 
 def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
@@ -71,47 +82,58 @@ def _found(path: Path, options: ImportOptions) -> dict[str, Path]:
 
 def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
     found = _found(Path(path), options)
-    kinds = _kinds(found["pairs"]) if "pairs" in found else {}
+    pairs = _pairs(found["pairs"]) if "pairs" in found else {}
     for part in _FILES:
         if options.subset not in (None, part):
             continue
         if part in found:
             rows = read_rows(found[part], needs=("idx", "video_name", "question", "GT"))
-            yield from outcomes(rows, partial(_official, part=part, kinds=kinds))
+            yield from outcomes(rows, partial(_official, part=part, pairs=pairs))
         elif part == "text" and "pairs" in found:
             rows = read_rows(found["pairs"], needs=("index", "major", "pos_cap", "neg_cap"))
-            yield from outcomes(rows, partial(_from_captions, kinds=kinds))
+            yield from outcomes(rows, partial(_from_captions, pairs=pairs))
         else:
             yield LeftOut(_FILES[part], f"no {part} score without its file")
 
 
-def _kinds(path: Path) -> Kinds:
+def _pairs(path: Path) -> Pairs:
+    """Each pair by its number.
+
+    Raises:
+        ItemError: The file is another one.
+    """
     kinds: dict[str, tuple[str, ...]] = {}
+    group_of: dict[str, str] = {}
     for row in read_rows(path, needs=("index", "major")):
-        minors = str(row.fields.get("minor") or "").split(";")
-        named = [str(row.fields["major"] or "").strip(), *(minor.strip() for minor in minors)]
         # the port for lmms-eval has one row an item, "0_pos_text"
-        kinds[row.text("index").partition("_")[0]] = tuple(kind for kind in named if kind)
-    return kinds
+        pair = row.text("index").partition("_")[0]
+        named = [row.fields.get("major"), *str(row.fields.get("minor") or "").split(";")]
+        kinds[pair] = tuple(str(kind).strip() for kind in named if kind)
+        shown = {f"pair {pair}", *filter(None, map(row.fields.get, ("pos_vid", "neg_vid")))}
+        # whatever shares a video with this pair is of its group from now on
+        joined = {group_of[name] for name in shown & set(group_of)}
+        others = {name for name, group in group_of.items() if group in joined}
+        group_of |= dict.fromkeys(shown | others, min(joined, default=pair))
+    return {pair: _Pair(named, group_of[f"pair {pair}"]) for pair, named in kinds.items()}
 
 
-def _official(row: Row, part: str, kinds: Kinds) -> Imported:
+def _official(row: Row, part: str, pairs: Pairs) -> Imported:
     split = split_options(row.text("question"))
     if split is None:
         raise RowError("question names no options A and B")
     question, options = split
     name = f"{row.text('idx')}_{part}"
     asked = _Asked(name, row.text("video_name"), question, options)
-    return _imported(asked, answer_letter(options, row.text("GT")), kinds)
+    return _imported(asked, answer_letter(options, row.text("GT")), pairs)
 
 
-def _from_captions(row: Row, kinds: Kinds) -> Iterator[Imported]:
+def _from_captions(row: Row, pairs: Pairs) -> Iterator[Imported]:
     options = (row.text("pos_cap"), row.text("neg_cap"))
     for answer, clip in enumerate(("pos", "neg")):
         name = f"{row.text('index')}_{clip}"
         asked = _Asked(f"{name}_text", f"{_FOLDERS['text']}/{name}", _OUR_QUESTION, options)
         flag = "question and order of options are ours: vinoground_textscore.json has them"
-        yield _imported(asked, answer, kinds, flags=(flag,))
+        yield _imported(asked, answer, pairs, flags=(flag,))
 
 
 @dataclass(frozen=True)
@@ -125,9 +147,10 @@ class _Asked:
     options: tuple[str, ...]
 
 
-def _imported(asked: _Asked, answer: int, kinds: Kinds, flags: tuple[str, ...] = ()) -> Imported:
+def _imported(asked: _Asked, answer: int, pairs: Pairs, flags: tuple[str, ...] = ()) -> Imported:
     pair, part = asked.name.partition("_")[0], asked.name.rpartition("_")[2]
-    kinds_of_pair = kinds.get(pair) or (f"{part} score",)
+    known = pairs.get(pair, _Pair())
+    kinds = known.kinds or (f"{part} score",)
     return Imported(
         Item(
             id=f"vinoground/{asked.name}",
@@ -137,12 +160,12 @@ def _imported(asked: _Asked, answer: int, kinds: Kinds, flags: tuple[str, ...] =
             answer=answer,
             skill="other",
             benchmark="vinoground",
-            category=kinds_of_pair[0],
-            group=f"vinoground/{pair}",
+            category=kinds[0],
+            group=f"vinoground/{known.group or pair}",
             pair=f"vinoground/{pair}",
             pair_part=part,
         ),
-        roles_of=kinds_of_pair,
+        roles_of=kinds,
         flags=flags,
     )
 

@@ -15,6 +15,8 @@ PAIRS = (
     f"0,action,,aa,1,5,{CAPTIONS[0]},aa,4,9,{CAPTIONS[1]}\n"
     f"1,viewpoint,spatial;cyclical,bb,1,5,{CAPTIONS[0]},cc,4,9,{CAPTIONS[1]}\n"
 )
+FOLDERS = ("vinoground_videos", "vinoground_videos_concated")
+ENDS = ("pos", "neg")
 CLIPS = [f"vinoground_videos/{i}_{clip}.mp4" for i in (0, 1) for clip in ("pos", "neg")]
 JOINED = [clip.replace("videos/", "videos_concated/") for clip in CLIPS]
 
@@ -154,3 +156,23 @@ def test_faulty_rows_are_left_out(tmp_path: Path) -> None:
         "question names no options A and B",
         "answer is no letter of an option: 'C'",
     ]
+
+
+def test_pairs_of_one_video_are_one_group(tmp_path: Path) -> None:
+    directory = whole(tmp_path, "text", "video")
+    header = PAIRS.splitlines()[0]
+    shown = [("aa", "bb"), ("cc", "dd"), ("ee", "ee"), ("dd", "bb")]
+    lines = [f"{i},action,,{pos},1,5,x y,{neg},4,9,y x" for i, (pos, neg) in enumerate(shown)]
+    (directory / "vinoground.csv").write_text("\n".join([header, *lines, ""]))
+    for part in ("text", "video"):
+        write_annotations(directory / f"vinoground_{part}score.json", score(part, pairs=4))
+    videos = [f"{folder}/{i}_{clip}.mp4" for folder in FOLDERS for i in range(4) for clip in ENDS]
+    done = run_import("vinoground", directory, videos)
+    groups = {item.pair: item.group for item in done.items.values()}
+    # the last pair joins the first two
+    assert groups == {
+        "vinoground/0": "vinoground/0",
+        "vinoground/1": "vinoground/0",
+        "vinoground/2": "vinoground/2",
+        "vinoground/3": "vinoground/0",
+    }
