@@ -93,10 +93,11 @@ def attribute(
     from merit_interp.attribution.settings import AttributionSettings
     from merit_interp.attribution.target import checked_target
     from merit_interp.benchmarks.video_controls import checked_controls
+    from merit_interp.cli.answers import one_forward_scoring
     from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.models.loading import Placement
-    from merit_interp.recipe import Scoring, read_recipe
+    from merit_interp.recipe import read_recipe
     from merit_interp.report.run_report import write_reports
     from merit_interp.tables.attribution_tables import (
         attribution_findings,
@@ -105,7 +106,7 @@ def attribute(
 
     chosen = read_recipe(recipe)
     settings = AttributionSettings(
-        scoring=chosen.items.scoring if chosen.items else Scoring(),
+        scoring=one_forward_scoring(chosen, "attribute"),
         method=method,
         baseline=baseline,
         target=checked_target(target),

@@ -15,7 +15,9 @@ import typer
 from merit_interp.cli.item_sets import item_sets_of
 from merit_interp.cli.merge_options import BaseOption
 from merit_interp.cli.options import (
+    AnswersOption,
     BatchOption,
+    CircularOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
@@ -24,6 +26,7 @@ from merit_interp.cli.options import (
     JsonOption,
     LimitOption,
     MaxFailedOption,
+    NewTokensOption,
     OverwriteOption,
     RecipeOption,
     ResumeOption,
@@ -52,6 +55,9 @@ def evaluate(
     ] = None,
     base: BaseOption = None,
     video_control: VideoControlOption = None,
+    answers: AnswersOption = None,
+    circular: CircularOption = None,
+    max_new_tokens: NewTokensOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
     batch_size: BatchOption = 64,
@@ -68,6 +74,7 @@ def evaluate(
 ) -> None:
     """Score merged model, VLM and baselines per skill, with intervals clustered by video."""
     from merit_interp.benchmarks.video_controls import check_evidence, checked_controls
+    from merit_interp.cli.answers import asked_scoring, print_answers
     from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.progress import blocks_progress
@@ -75,13 +82,15 @@ def evaluate(
     from merit_interp.merging.baselines import check_methods
     from merit_interp.merging.recipe_evaluation import EvaluationSettings, evaluate_recipe
     from merit_interp.models.loading import Placement
-    from merit_interp.recipe import Scoring, read_recipe
+    from merit_interp.recipe import read_recipe
     from merit_interp.record_files import open_run_directory
     from merit_interp.tables.run_tables import write_tables
 
     chosen = read_recipe(recipe)
     settings = EvaluationSettings(
-        scoring=chosen.items.scoring if chosen.items else Scoring(),
+        scoring=asked_scoring(
+            chosen, answers=answers, circular=circular, max_new_tokens=max_new_tokens
+        ),
         draws=draws,
         methods=_names(baseline),
         base=base,
@@ -102,6 +111,8 @@ def evaluate(
     print_decoding(run)
     write_tables(run)
     print_skills(run, as_json=json)
+    if not json:
+        print_answers(run)
 
 
 def _names(text: str | None) -> tuple[str, ...]:

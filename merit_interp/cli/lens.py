@@ -75,13 +75,14 @@ def lens(
     json: JsonOption = False,
 ) -> None:
     """Read VLM, merged model and backbone layer by layer and head by head."""
+    from merit_interp.cli.answers import one_forward_scoring
     from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.progress import sweep_progress
     from merit_interp.lens.recipe_lens import lens_recipe
     from merit_interp.lens.settings import LensSettings
     from merit_interp.models.loading import Placement
-    from merit_interp.recipe import Scoring, read_recipe
+    from merit_interp.recipe import read_recipe
     from merit_interp.tables.lens_tables import lens_findings, write_lens_tables
 
     chosen = read_recipe(recipe)
@@ -91,7 +92,7 @@ def lens(
         mask_heads=mask_heads,
         limit=limit,
         seed=seed,
-        scoring=chosen.items.scoring if chosen.items else Scoring(),
+        scoring=one_forward_scoring(chosen, "lens"),
         batch_size=batch_size,
         max_failed=max_failed,
         decoding=decoding_settings(video_time_limit, frame_cache),

@@ -82,6 +82,7 @@ def mask(
     json: JsonOption = False,
 ) -> None:
     """Mask self-attention layer by layer and say whether the recipe's layers are special."""
+    from merit_interp.cli.answers import one_forward_scoring
     from merit_interp.cli.decoding import decoding_settings, print_decoding
     from merit_interp.cli.interrupts import keeps_results
     from merit_interp.cli.masking import print_findings
@@ -90,7 +91,7 @@ def mask(
     from merit_interp.masking.settings import MaskSettings
     from merit_interp.merging.item_sets import ItemSet
     from merit_interp.models.loading import Placement
-    from merit_interp.recipe import Scoring, read_recipe
+    from merit_interp.recipe import read_recipe
     from merit_interp.tables.masking_tables import masking_findings, write_masking_tables
 
     chosen = read_recipe(recipe)
@@ -102,7 +103,7 @@ def mask(
         each_head=heads == EACH,
         draws=draws,
         seed=seed,
-        scoring=chosen.items.scoring if chosen.items else Scoring(),
+        scoring=one_forward_scoring(chosen, "mask"),
         batch_size=batch_size,
         max_failed=max_failed,
         decoding=decoding_settings(video_time_limit, frame_cache),

@@ -55,6 +55,22 @@ BatchOption = Annotated[
 MaxFailedOption = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Share of items that may fail to decode.")
 ]
+AnswersOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What is scored: letter (of the option, in a list), option_text, or generated "
+        "(evaluate only: what the model says is read). Default: letter, or the recipe's."
+    ),
+]
+CircularOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--circular/--no-circular", help="Ask each item with its options in every cyclic order."
+    ),
+]
+NewTokensOption = Annotated[
+    int | None, typer.Option(min=1, help="Most tokens of a generated answer. Default: 16.")
+]
 VideoControlOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -15,7 +15,9 @@ import typer
 
 from merit_interp.cli.merge_options import BaseOption, MethodOption, SetOption, settings_of
 from merit_interp.cli.options import (
+    AnswersOption,
     BatchOption,
+    CircularOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
@@ -78,9 +80,8 @@ def search(
     parsimony: Annotated[
         float, typer.Option(help="Share of the objective that fewer layers may cost; 0 for none.")
     ] = 0.1,
-    answers: Annotated[
-        str, typer.Option(help="What is scored of an option: its letter, or option_text.")
-    ] = "letter",
+    answers: AnswersOption = None,
+    circular: CircularOption = None,
     max_frames: Annotated[int, typer.Option(min=1, help="Most frames of a video.")] = 16,
     sampling: SamplingOption = "uniform",
     fps: FpsOption = None,
@@ -114,11 +115,9 @@ def search(
         objective=objective, seed=seed, top=top, validation_share=validation_share,
         held_out_share=held_out_share, parsimony=parsimony,
     )  # fmt: skip
-    if answers not in ("letter", "option_text"):
-        raise SettingError(f"answers {answers!r}", valid="letter or option_text")
     scoring = changed_scoring(
-        Scoring(), answers=answers, max_frames=max_frames, max_side=max_side, fps=fps,
-        sampling=sampling if fps is None else "fps",
+        Scoring(), answers=answers, circular=circular, max_frames=max_frames, max_side=max_side,
+        fps=fps, sampling=sampling if fps is None else "fps",
     )  # fmt: skip
     inputs = SearchInputs(
         vlm, backbone, items, scoring, Placement(device, dtype, device_map, trust_remote_code),

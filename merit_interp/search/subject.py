@@ -19,7 +19,7 @@ from pathlib import Path
 from merit_interp.benchmarks.decoding_settings import DecodingSettings
 from merit_interp.benchmarks.items import Item, read_items
 from merit_interp.benchmarks.splits import parts_of, split_hash
-from merit_interp.errors import ItemError
+from merit_interp.errors import ItemError, SettingError
 from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.merging.methods import check_base, merge_method
 from merit_interp.models.checkpoint_files import Checkpoint
@@ -34,7 +34,11 @@ from merit_interp.search.settings import SPLITS, SearchSettings, Split
 
 @dataclass(frozen=True)
 class SearchInputs:
-    """The pair, the items, and how the model is run on them."""
+    """The pair, the items, and how the model is run on them.
+
+    Raises:
+        SettingError: Answers are generated.
+    """
 
     vlm: str
     """Checkpoint directory or hub id."""
@@ -52,6 +56,13 @@ class SearchInputs:
     """How videos are decoded; no number depends on it."""
     base: str | None = None
     """The common ancestor, for a method that needs one: checkpoint directory or hub id."""
+
+    def __post_init__(self) -> None:
+        if self.scoring.answers == "generated":
+            raise SettingError(
+                "a search weighs log-probabilities, which generated answers do not have",
+                valid="answers letter or option_text; evaluate can generate",
+            )
 
 
 @dataclass(frozen=True, eq=False)
