@@ -40,7 +40,7 @@ def main(lifeline: int) -> None:
     """Answer requests until there are no more."""
     _die_with_parent(lifeline)
     answers = _own_stdout()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_WARNINGS, MOST_WARNINGS))
+    _limit_warnings()
     _print_what_libav_says()
     for line in sys.stdin.buffer:
         asked = json.loads(line)
@@ -67,6 +67,13 @@ def _own_stdout() -> BinaryIO:
     own = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(own, "wb")
+
+
+def _limit_warnings() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = MOST_WARNINGS if most == resource.RLIM_INFINITY else min(MOST_WARNINGS, most)
+    # what goes beyond is not written, and nothing ends: Python ignores SIGXFSZ
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
 
 
 def _print_what_libav_says() -> None:

@@ -102,14 +102,15 @@ def open_array(path: Path, fps: float | None) -> Source:
             says how fast they are shown.
     """
     try:
-        # a pickle could run code
-        content = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            frames: ndarray = content
-        else:
-            with content:
-                frames = content["frames"]
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":
+                file.seek(0)
+                # a pickle could run code
+                content = np.load(file, allow_pickle=False)
+                frames: ndarray = content["frames"]
                 fps = fps or (float(content["fps"]) if "fps" in content else None)
+            else:
+                frames = np.load(path, mmap_mode="r", allow_pickle=False)
     except KeyError:
         raise VideoError(f"{path}: holds no `frames`", valid="frames and fps") from None
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:

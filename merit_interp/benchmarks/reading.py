@@ -222,7 +222,7 @@ def _length_problems(packets: PacketTable) -> list[str]:
         if abs(packets.stated_frames - n_frames) > slack:
             return [f"{n_frames} frames are there, {packets.stated_frames} by the file's header"]
         return []
-    end = float(packets.spans_s[-1, 1])
+    end = float(packets.spans_s[-1, 1]) + packets.late_s
     # other streams may be longer than the video's; a header without a count knows no better
     if packets.stated_s is not None and end < 0.9 * packets.stated_s - 1.0:
         return [f"frames end at {end:g} s, the file at {packets.stated_s:g} s by its header"]

@@ -99,7 +99,10 @@ class PacketTable:
     stated_frames: int | None
     """Frames by the header, where it says."""
     stated_s: float | None
-    """Seconds by the header, where it says."""
+    """End by the header in seconds, where it says; from the first frame on or from the stream's
+    zero, which formats do differently."""
+    late_s: float
+    """When the first frame is shown, after the stream's zero."""
     exact_in_decord: bool
     """Whether decord gives the frame that is asked for."""
 
@@ -142,6 +145,7 @@ def packet_table(path: Path) -> PacketTable:
                 fps=rate,
                 stated_frames=stream.frames or None,
                 stated_s=seconds,
+                late_s=max(0.0, pts[0] * float(stream.time_base)),
                 exact_in_decord=plain and known and not _leads_key_frames(packets),
             )
     except (av.FFmpegError, OSError, ValueError) as error:
