@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import av
-
 from merit_interp.benchmarks.items import Item
 
 
@@ -53,6 +51,8 @@ def header_of(video: Path) -> tuple[float | None, float | None]:
 
     Each is None where it cannot be read.
     """
+    import av  # slow to load, and few benchmarks need it
+
     try:
         with av.open(str(video)) as container:
             if not container.streams.video:

@@ -2,17 +2,20 @@
 
     benchmark_named("video_mme").title
 
-A file is loaded when its benchmark is asked for. This file must not know how any of them is read.
+A file is loaded when its benchmark is asked for, so that the command line can name them all. This
+file must not know how any of them is read.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from merit_interp.benchmarks.importing import Benchmark
 from merit_interp.errors import SettingError
+
+if TYPE_CHECKING:
+    from merit_interp.benchmarks.importing import Benchmark
 
 NAMES = tuple(sorted(module.name for module in iter_modules(__path__)))
 """Modules of this package, each with its `BENCHMARK`."""

@@ -41,6 +41,17 @@ def test_names_are_taken_with_hyphens_and_unknown_ones_refused() -> None:
         benchmark_named("nextqa2")
 
 
+def test_naming_them_on_the_command_line_loads_none() -> None:
+    code = (
+        "import sys, merit_interp.cli.main\n"
+        "loaded = [name for name in sys.modules if 'importers.' in name or 'importing' in name]\n"
+        "assert not loaded, loaded\n"
+        "assert not set(sys.modules) & {'av', 'numpy', 'pyarrow'}"
+    )
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
 def test_importers_load_no_torch() -> None:
     code = (
         "import sys\n"
