@@ -71,6 +71,8 @@ class ImportSummary:
     """Rows that became no item, by kind of reason."""
     flags: Mapping[str, int]
     """What a user should know about items: how many, by kind."""
+    broken_pairs: int
+    """Pairs of which an item was left out: a pair metric does not hold for them."""
 
     def to_row(self) -> dict[str, Any]:
         """The summary as JSON values."""
@@ -105,6 +107,7 @@ class SummaryCounts:
         self._categories: defaultdict[str, _Tally] = defaultdict(_Tally)
         self._looked_up: set[str] = set()
         self._flags: Counter[str] = Counter()
+        self._broken_pairs: set[bytes] = set()
         self._with_evidence = 0
         self._chance = 0.0
         self._shares = array("d")
@@ -145,8 +148,10 @@ class SummaryCounts:
         if item.evidence and duration_s:
             self._shares.append(covered_s(item.evidence) / duration_s)
 
-    def leave_out(self, reason: str) -> None:
-        """Count one row that became no item."""
+    def leave_out(self, reason: str, pair: str = "") -> None:
+        """Count one row that became no item, though the rest of its pair may have."""
+        if pair:
+            self._broken_pairs.add(_short(pair))
         self.left_out[_kind(reason)] += 1
         self.first_of.setdefault(_kind(reason), reason)
 
@@ -170,6 +175,7 @@ class SummaryCounts:
             evidence_share_of=len(self._shares),
             left_out=dict(self.left_out.most_common()),
             flags=dict(self._flags.most_common()),
+            broken_pairs=len(self._broken_pairs),
         )
 
 

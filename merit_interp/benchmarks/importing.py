@@ -308,15 +308,17 @@ class _Target:
 
     def write(self, outcome: Outcome, items: BinaryIO, left_out: BinaryIO) -> None:
         """Write one row to where it belongs, and count it."""
+        pair = ""
         if isinstance(outcome, Imported):
             try:
                 line = self._finished(outcome)
             except RowError as fault:
+                pair = outcome.item.pair
                 outcome = LeftOut(outcome.item.id, str(fault))
             else:
                 items.write(line)
                 return
-        self.counts.leave_out(outcome.reason)
+        self.counts.leave_out(outcome.reason, pair)
         row = json.dumps(dataclasses.asdict(outcome), ensure_ascii=False)
         left_out.write(row.encode(errors="replace") + b"\n")
 

@@ -54,8 +54,10 @@ def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
     def item(row: Row) -> Imported:
         video = row.text("video_id")
         choices = tuple(row.text(name) for name in OPTIONS)
-        spans, duration_s = _spans(json.loads(located.get(video, "null")), row.text("qid"))
+        entry = json.loads(located.get(video, "null"))
+        spans, duration_s = _spans(entry, row.text("qid"))
         evidence, flags = spans_within(spans, duration_s)
+        evidence = _rounded_off(evidence, duration_s, row, entry)
         found = places(video, directories)
         return Imported(
             Item(
@@ -84,6 +86,20 @@ def _spans(entry: object, question: str) -> tuple[tuple[Span, ...], float | None
         return (), None
     duration = Row("", entry).optional_number("duration")
     return pairs_of_numbers(entry["location"].get(question, []), "location"), duration
+
+
+def _rounded_off(
+    evidence: tuple[Span, ...], duration_s: float | None, row: Row, entry: object
+) -> tuple[Span, ...]:
+    """Evidence within the frames that there are: the published duration is a whole second."""
+    fps = Row("", entry).optional_number("fps") if isinstance(entry, dict) else None
+    n_frames = row.optional_number("frame_count")
+    if not fps or not n_frames or duration_s is None:
+        return evidence
+    end_s = n_frames / fps
+    if not duration_s - 1.0 <= end_s < duration_s:
+        return evidence
+    return tuple((start, min(end, end_s)) for start, end in evidence if start < end_s)
 
 
 BENCHMARK = Benchmark(

@@ -93,7 +93,7 @@ def _kind(question: Row) -> str:
     lines = question.text("question").split("\n")[1:]
     if question.text("answer").lower() in ("yes", "no") and not lines:
         return "yes_no"
-    return "caption_matching" if lines and _CAPTION.match(lines[0]) else "multi-choice"
+    return "caption_matching" if any(_CAPTION.match(line) for line in lines) else "multi-choice"
 
 
 def _item(question: Row, kind: str, number: int, *, paired: bool) -> Imported:
@@ -122,8 +122,10 @@ def _asked(question: Row, kind: str) -> tuple[str, tuple[str, ...], int]:
         options = ("yes", "no")
         return text, options, options.index(gold.lower())
     mark = _CAPTION if kind == "caption_matching" else _LETTER
-    asked, *lines = [line.strip() for line in text.split("\n") if line.strip()]
-    if not lines or not all(mark.match(line) for line in lines):
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    first = next((i for i, line in enumerate(lines) if mark.match(line)), 0)
+    asked, lines = "\n".join(lines[:first]), lines[first:]
+    if not asked or not all(mark.match(line) for line in lines):
         raise RowError("question has no options")
     if gold not in lines:
         raise RowError(f"answer is none of the options: {gold!r}")

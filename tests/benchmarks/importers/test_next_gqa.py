@@ -37,6 +37,17 @@ def test_spans_past_the_end_are_clipped_and_said(tmp_path: Path) -> None:
     }
 
 
+def test_the_whole_second_that_a_duration_is_rounded_to_is_no_frame(tmp_path: Path) -> None:
+    # 900 frames at 30.2 a second end before the published 30 s
+    located = {"801": {"duration": 30, "location": {"1": [[28.0, 30.0], [1.0, 2.0]]}, "fps": 30.2}}
+    done = imported(tmp_path, WHY, located)
+    assert done.item.evidence == ((1.0, 2.0), (28.0, pytest.approx(900 / 30.2)))
+    assert done.summary.flags == {}
+    # a rate that cannot be true changes nothing
+    located["801"]["fps"] = 60.0
+    assert imported(tmp_path, WHY, located).item.evidence == ((1.0, 2.0), (28.0, 30.0))
+
+
 def test_a_repeated_option_is_dropped_and_said(tmp_path: Path) -> None:
     done = imported(tmp_path, WHY.replace("to clap", "to greet"))
     assert done.item.options == ("to rest", "to greet", "to point", "to sing")

@@ -61,11 +61,18 @@ def test_questions_on_videos_of_one_origin_are_a_pair(tmp_path: Path) -> None:
     assert pairs["multi-choice/9_concat_0/speed/1"] == "9_concat/speed/multi-choice"
     assert pairs["multi-choice/9_concat_1/speed/1"] == "9_concat/speed/multi-choice"
     assert pairs["multi-choice/11_12_1/order/1"] == "11_12/order/multi-choice"
+    assert done.summary.broken_pairs == 0
     # a question that only one of the videos has is no pair
     assert pairs["multi-choice/7/action/1"] == ""
     assert pairs["multi-choice/9/speed/1"] == ""
     # and the reversed video has no such question in this file
     assert pairs["yes_no/7/direction/1"] == ""
+
+
+def test_a_pair_that_lacks_a_video_is_said(tmp_path: Path) -> None:
+    # 11_12_1.mp4 is not among the videos
+    done = run_import("temp_compass", write_questions(tmp_path / "q"), VIDEOS)
+    assert done.summary.broken_pairs == 1
 
 
 def test_videos_of_one_origin_are_one_group(tmp_path: Path) -> None:
@@ -104,6 +111,13 @@ def test_the_ports_table_gives_the_same_items(tmp_path: Path) -> None:
         "temp_compass/multi-choice/7/direction/2",
     ]
     assert {item.pair for item in done.items.values()} == {"7/direction/multi-choice"}
+
+
+def test_a_question_may_have_two_lines(tmp_path: Path) -> None:
+    question = {"question": "Look at the ball.\nWhere to?\nA. left\nB. right", "answer": "B. right"}
+    path = write_annotations(tmp_path / "multi-choice.json", {"7": {"direction": [question]}})
+    item = run_import("temp_compass", path, VIDEOS).item
+    assert (item.question, item.answer) == ("Look at the ball.\nWhere to?", 1)
 
 
 def test_captioning_and_broken_rows_are_left_out(tmp_path: Path) -> None:
