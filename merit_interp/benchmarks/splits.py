@@ -173,7 +173,7 @@ _CLUSTERS: _Stratum = ("clusters",)
 _WEIGHTS = {"skill": 2, "category": 1, "clusters": 1}
 """Of a squared distance, by kind of stratum: what is searched for and judged is the skill."""
 _MOST_TRIED = 128
-"""Profiles that a cluster is tried against: the whole of most files, and seconds for the largest."""
+"""Profiles that a cluster is tried against: all of most files, and seconds for the largest."""
 _LEAST_GAIN = 1e-6
 """Far below any real one (shares are decimals), far above rounding."""
 

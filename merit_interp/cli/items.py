@@ -18,7 +18,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from merit_interp.benchmarks.importers import NAMES
-from merit_interp.cli.options import FrameCacheOption, JsonOption, VideoTimeLimitOption
+from merit_interp.cli.options import (
+    FrameCacheOption,
+    JsonOption,
+    SeedOption,
+    VideoTimeLimitOption,
+)
 
 if TYPE_CHECKING:
     from merit_interp.benchmarks.import_summary import ImportSummary
@@ -39,12 +44,33 @@ def check(
     path: Annotated[Path, typer.Argument(metavar="ITEMS", help="items.jsonl to check.")],
     video_time_limit: VideoTimeLimitOption = 60.0,
     frame_cache: FrameCacheOption = None,
+    power: Annotated[
+        bool, typer.Option("--power", help="Say too what change in TR and TP the items can show.")
+    ] = False,
+    power_from: Annotated[
+        Path | None,
+        typer.Option(help="With --power: a finished run to take discordance and correlation from."),
+    ] = None,
+    discordance: Annotated[
+        float | None, typer.Option(help="Share of items on which the models differ: 0.2.")
+    ] = None,
+    correlation: Annotated[
+        float | None, typer.Option(help="Correlation of such differences within a video: 0.1.")
+    ] = None,
+    validation_share: Annotated[float, typer.Option(help="As of search.")] = 0.5,
+    held_out_share: Annotated[float, typer.Option(help="As of search.")] = 0.0,
+    seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
     """Every video opens, every answer fits, every span lies inside; lists every fault."""
     from merit_interp.benchmarks.item_checks import check_items
+    from merit_interp.benchmarks.splits import SplitSettings
     from merit_interp.cli.decoding import decoding_settings
+    from merit_interp.cli.power import power_of, print_power
 
+    shares = SplitSettings(validation_share, held_out_share, seed)
+    asked = power or power_from is not None
+    rows = power_of(path, shares, power_from, discordance, correlation) if asked else []
     decoding = decoding_settings(video_time_limit, frame_cache)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -55,9 +81,12 @@ def check(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if json:
-        print(dumps(found.to_row(), indent=2, ensure_ascii=False))
+        shown = {"power": [row.to_row() for row in rows]} if asked else {}
+        print(dumps({**found.to_row(), **shown}, indent=2, ensure_ascii=False))
     else:
         print_check(path, found)
+        if asked:
+            print_power(rows)
     if found.faults:
         raise typer.Exit(FAULTY)
 
