@@ -44,9 +44,10 @@ def write_reports(run_dir: Path) -> tuple[Path, ...]:
     Returns:
         The run's own file, then the study's.
     """
+    run_dir = Path(run_dir)
     own = write_report(run_dir)
-    study = Path(run_dir).resolve().parent
-    if part_of_a_study(Path(run_dir)) == Path(run_dir).resolve().name and (study / REPORT).exists():
+    study = run_dir.parent
+    if part_of_a_study(run_dir) == run_dir.name and (study / REPORT).exists():
         return own, write_report(study)
     return (own,)
 
