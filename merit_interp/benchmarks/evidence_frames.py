@@ -59,6 +59,9 @@ def header_of(video: Path) -> tuple[float | None, float | None]:
                 return None, None
             stream = container.streams.video[0]
             rate = float(stream.average_rate) if stream.average_rate else None
+            # sound may go on after the pictures
+            if stream.duration and stream.time_base:
+                return rate, float(stream.duration * stream.time_base)
             duration = container.duration
     except (av.FFmpegError, OSError):
         return None, None
