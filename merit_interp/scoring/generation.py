@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
+from merit_interp.models.kept_logits import ARGUMENT
 from merit_interp.models.loading import LoadedModel
 from merit_interp.scoring.batches import Batch
 from merit_interp.tensor_shapes import ItemLogProbs
@@ -66,7 +67,7 @@ def generate_answers(evaluation: Evaluation, batch: Batch) -> Said:
     )
     generate: Any = model.model.generate
     first = _FirstToken()
-    with torch.no_grad(), _own_settings_aside(model.model):
+    with torch.no_grad(), _own_settings_aside(model.model), _last_logits_only(model.model):
         ids = generate(
             **inputs, generation_config=config, logits_processor=LogitsProcessorList([first])
         )
@@ -113,6 +114,20 @@ def _letter_log_probs(first: Tensor, batch: Batch) -> ItemLogProbs:
     letters = batch.answer_tokens[:, :, 0].to(first.device)
     mask = batch.answer_mask[:, :, 0].to(first.device)
     return first.gather(1, letters).masked_fill(~mask, -torch.inf)
+
+
+@contextlib.contextmanager
+def _last_logits_only(model: PreTrainedModel) -> Iterator[None]:
+    """Logits of a whole prompt take gigabytes; `generate` asks for fewer only of some models."""
+
+    def ask(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return args, {**kwargs, ARGUMENT: 1}
+
+    handle = model.register_forward_pre_hook(ask, with_kwargs=True, prepend=True)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextlib.contextmanager

@@ -41,7 +41,13 @@ def test_generation_on_cached_features_is_generation_on_pixels(
     evaluation = Evaluation(vlm, clips, clips.items, GENERATED)
     (batch,) = evaluation.batches
     assert len(set(batch.lengths)) > 2
+    widths = []
+    head = vlm.model.get_submodule(vlm.family.lm_head)
+    watch = head.register_forward_hook(lambda _, given, logits: widths.append(logits.shape[1]))
     said = generate_answers(evaluation, batch)
+    watch.remove()
+    # the logits of a whole prompt are never made
+    assert widths == [1] * N_TOKENS
     texts = dict(zip(batch.items, said.texts, strict=True))
     by_letter = {s.item: s for s in Evaluation(vlm, clips, clips.items, LETTER).scores("vlm", "")}
     for place, item in enumerate(clips.items):
