@@ -23,7 +23,9 @@ from merit_interp.tables.lens_layers import LAYER_COLUMNS as STATE_COLUMNS
 from merit_interp.tables.masking_comparison import comparison_frame
 from merit_interp.tables.masking_depth import LAYER_COLUMNS, DepthMap, depth_frame
 from merit_interp.tables.masking_effects import EFFECT_COLUMNS, OUTCOMES
+from merit_interp.tables.pair_consistency import PAIR_COLUMNS
 from merit_interp.tables.skills import SKILL_COLUMNS, SPREAD_COLUMNS
+from merit_interp.tables.video_controls import DEPENDENCY_COLUMNS, VIDEO_CONTROL_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,39 @@ _READINGS = {
     "text": "texts read by the text of one option",
     "none": "texts that no rule read",
     "unparsed": "share of items of which no text was read; each is wrong",
+}
+_CONTROLS = {
+    "video_control": "what was shown in place of the video: black, shuffled, evidence_removed, ...",
+    "measure": "what the drop under this control is called: visual dependency, ...",
+    "n_items": "items that the model answered on the video and under the control",
+    "n_failed": "items without one of the two scores, left out",
+    "n_not_applicable": "items that the control says nothing of (no evidence is shown), left out",
+    "chance": "accuracy of guessing, a share",
+    "video_accuracy": "share of these items answered right on the video",
+    "accuracy": "share of them answered right under the control",
+    "above_chance": "accuracy under the control less guessing, a share in [-1, 1]",
+    "drop": "accuracy on the video less that under the control, a share in [-1, 1]",
+    "drop_margin_nats": "margin on the video less that under the control, in nats",
+    "n_pairs": "items behind the comparison with the VLM",
+    "delta_drop": "the drop less the VLM's on the same items, a share in [-2, 2]",
+    "black_accuracy": "share of them answered right on black frames",
+    "black_above_chance": "that accuracy less guessing: what the text gives away",
+    "visual_dependency": "accuracy on the video less that on black frames, a share in [-1, 1]",
+    "delta_visual_dependency": "visual dependency less the VLM's on the same items",
+}
+_PAIRS = {
+    "skill": "skill of a pair's questions; mixed where they ask for several",
+    "score": "pair (all questions), or the parts of pairs that have some, then group (all parts)",
+    "n_pairs": "pairs that count: every question is there and has a score",
+    "n_clusters": "sets of pairs that share no video, by which intervals are clustered",
+    "n_incomplete": "pairs that lack a question or a part, left out",
+    "n_failed": "pairs with a question without a score, left out",
+    "chance": "share of pairs that guesses get right: the product of 1 / options, averaged",
+    "accuracy": "share of single questions answered right in the same pairs",
+    "consistency": "share of pairs with every question answered right",
+    "above_chance": "consistency less guessing, a share in [-1, 1]",
+    "n_compared": "pairs behind the comparison with the VLM",
+    "delta_consistency": "consistency less the VLM's over the same pairs, a share in [-1, 1]",
 }
 _TRIALS = {
     "split": "search or validation: which half of the videos",
@@ -241,6 +276,18 @@ TABLES: dict[str, Table] = {
     "answers_read": Table(
         "an item set, model and skill, where answers were generated",
         tuple(READING_COLUMNS), _READINGS,
+    ),
+    "video_controls": Table(
+        "an item set, video control, model, skill and category of question",
+        tuple(VIDEO_CONTROL_COLUMNS), _CONTROLS,
+    ),
+    "visual_dependency": Table(
+        "an item set, model, skill and category: the video controls' rows on black frames",
+        tuple(DEPENDENCY_COLUMNS), _CONTROLS,
+    ),
+    "pair_consistency": Table(
+        "an item set, skill, score and model, where items come in pairs",
+        tuple(PAIR_COLUMNS), _PAIRS,
     ),
     "trials": Table("a recipe that the search tried, on one split", tuple(TRIAL_COLUMNS), _TRIALS),
     "mask_effects": Table(

@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from merit_interp.errors import SettingError
 from merit_interp.plots.attribution_strip import attribution_strip, draw_attribution_strip
 from merit_interp.plots.masking_categories import draw_layer_categories, layer_categories
 from merit_interp.plots.skills_table import draw_skills_table, skills_table
+from merit_interp.report.attribution import attribution_figures
 from merit_interp.report.figures import (
     NamedFigure,
+    control_figures,
     recipe_figure,
     search_figures,
     skill_figures,
     skills_figure,
 )
 from merit_interp.report.findings import Findings
+from merit_interp.report.lens import lens_figures
+from merit_interp.report.masking import masking_figures
+from merit_interp.report.parts import LENS, MASK
 from merit_interp.tables.attribution_tables import AttributionFindings
 from merit_interp.tables.masking_tables import MaskingFindings
+
+if TYPE_CHECKING:
+    from merit_interp.explore.run import Run
 
 MOST_LISTED = 12
 """Names that an error lists."""
@@ -36,7 +45,19 @@ def study_figures(findings: Findings) -> dict[str, NamedFigure]:
     table = skills_table(findings.summary)
     if table.rows:
         figures.append(NamedFigure("skills-table", draw_skills_table(table), table.describe()))
-    return by_name(figure for figure in (*figures, *skill_figures(findings)) if figure is not None)
+    figures += [*skill_figures(findings), *control_figures(findings).values()]
+    return by_name(figure for figure in figures if figure is not None)
+
+
+def part_figures(run: Run, part: str) -> dict[str, NamedFigure]:
+    """Those of the run's own records, where the part is empty, or of one of its parts."""
+    if not part:
+        return study_figures(run.findings)
+    if part == MASK:
+        return by_name(masking_figures(run.masking))
+    if part == LENS:
+        return by_name(lens_figures(run.lens))
+    return by_name(attribution_figures(run.attribution, run.attribution.item_sets[0]))
 
 
 def by_name(figures: Iterable[NamedFigure]) -> dict[str, NamedFigure]:

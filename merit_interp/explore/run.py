@@ -20,34 +20,29 @@ import plotly.graph_objects as go
 
 from merit_interp.errors import RunError, SettingError
 from merit_interp.explore.columns import TABLES, column_notes
-from merit_interp.explore.figures import (
-    by_name,
-    category_figure,
-    item_figure,
-    listed,
-    study_figures,
-)
+from merit_interp.explore.figures import category_figure, item_figure, listed, part_figures
 from merit_interp.explore.page import run_page
 from merit_interp.recipe import Recipe, read_recipe
 from merit_interp.record_files import FINISHED_MARKER
 from merit_interp.records import Provenance
-from merit_interp.report.attribution import attribution_directory, attribution_figures
+from merit_interp.report.attribution import attribution_directory
 from merit_interp.report.figures import NamedFigure
 from merit_interp.report.findings import Findings, gather
-from merit_interp.report.lens import lens_directory, lens_figures
-from merit_interp.report.masking import masking_figures, sweep_directory
+from merit_interp.report.lens import lens_directory
+from merit_interp.report.masking import sweep_directory
 from merit_interp.report.parts import ATTRIBUTE, LENS, MASK
 from merit_interp.tables.attribution_examples import Example, example_items
 from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
-from merit_interp.tables.item_frames import item_scores, trial_frame
+from merit_interp.tables.item_frames import item_scores
 from merit_interp.tables.lens_tables import LensFindings, lens_findings
 from merit_interp.tables.masking_comparison import comparison_frame
 from merit_interp.tables.masking_depth import depth_frame
 from merit_interp.tables.masking_effects import effect_frame
 from merit_interp.tables.masking_tables import MaskingFindings, masking_findings
 from merit_interp.tables.run_records import RunRecords, read_run
-from merit_interp.tables.run_tables import tables_of_answers, tables_without_rows
+from merit_interp.tables.run_tables import tables_of_answers, tables_without_rows, trial_table
 from merit_interp.tables.skills import skill_table
+from merit_interp.tables.video_controls import visual_dependency
 
 RECIPE, DESCRIPTION = "recipe.json", "run.json"
 PARTS = {MASK: sweep_directory, ATTRIBUTE: attribution_directory, LENS: lens_directory}
@@ -109,9 +104,9 @@ class Run:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What was found, in plain words: search and evaluation, then masking, frames, heads."""
-        parts = (self.verdict_lines, self.mask_lines, self.attribution_lines, self.lens_lines)
-        return tuple(line for lines in parts for line in lines)
+        """What was found, in plain words: evaluation, controls, then masking, frames, heads."""
+        parts = (self.verdict_lines, self.control_lines, self.mask_lines)
+        return sum((*parts, self.attribution_lines, self.lens_lines), ())
 
     @property
     def verdict_lines(self) -> tuple[str, ...]:
@@ -119,6 +114,11 @@ class Run:
         findings = self.findings
         judged = findings.verdict.text.splitlines() if findings.verdict else []
         return (*judged, *(f"On {v.item_set}: {v.headline}" for v in findings.held_out))
+
+    @property
+    def control_lines(self) -> tuple[str, ...]:
+        """What video controls say of each item set; empty where none was asked for."""
+        return tuple(line for lines in self.findings.control_lines.values() for line in lines)
 
     @property
     def mask_lines(self) -> tuple[str, ...]:
@@ -215,6 +215,21 @@ class Run:
         """One row for each item set, model and skill whose answers were generated."""
         return self._answers["answers_read"]
 
+    @property
+    def video_controls(self) -> pd.DataFrame:
+        """One row for each item set, video control, model, skill and category."""
+        return self.findings.controls
+
+    @property
+    def visual_dependency(self) -> pd.DataFrame:
+        """One row for each item set, model, skill and category: the video against black frames."""
+        return visual_dependency(self.video_controls)
+
+    @property
+    def pair_consistency(self) -> pd.DataFrame:
+        """One row for each item set, skill, score and model; none where items have no pairs."""
+        return self.findings.pairs
+
     @cached_property
     def _answers(self) -> dict[str, pd.DataFrame]:
         return tables_of_answers(self.records)
@@ -225,9 +240,7 @@ class Run:
 
         No rows where the run made no search.
         """
-        run = self.records
-        chosen = run.recipe.merge_hash if run.recipe else None
-        return trial_frame((*run.trials, *run.validation), chosen=chosen)
+        return trial_table(self.records)
 
     @cached_property
     def mask_effects(self) -> pd.DataFrame:
@@ -318,7 +331,7 @@ class Run:
     def named_figure(self, name: str) -> NamedFigure:
         """The same with its name and its words, as `report.figures.write_named` takes it."""
         kind = name.partition("-")[0]
-        figures = self._part_figures(_PREFIXES[kind]) if kind in _PREFIXES else self._study_figures
+        figures = self._part_figures(_PREFIXES.get(kind, ""))
         if name not in figures:
             raise SettingError(f"{self.directory} has no figure {name!r}", valid=listed(figures))
         return figures[name]
@@ -326,10 +339,7 @@ class Run:
     @property
     def figures(self) -> tuple[str, ...]:
         """Names of all figures that the run has records for; draws each of them."""
-        names = [*self._study_figures]
-        for part in self.parts:
-            names += self._part_figures(part)
-        return tuple(names)
+        return tuple(name for part in ("", *self.parts) for name in self._part_figures(part))
 
     def figures_of(self, part: str) -> tuple[NamedFigure, ...]:
         """All figures of `mask`, `attribute` or `lens`.
@@ -342,19 +352,9 @@ class Run:
             raise SettingError(f"no part {part!r}", valid=", ".join(PARTS))
         return tuple(self._part_figures(part).values())
 
-    @cached_property
-    def _study_figures(self) -> dict[str, NamedFigure]:
-        return study_figures(self.findings)
-
     def _part_figures(self, part: str) -> dict[str, NamedFigure]:
         if part not in self._drawn:
-            if part == MASK:
-                figures = masking_figures(self.masking)
-            elif part == LENS:
-                figures = lens_figures(self.lens)
-            else:
-                figures = attribution_figures(self.attribution, self.attribution.item_sets[0])
-            self._drawn[part] = by_name(figures)
+            self._drawn[part] = part_figures(self, part)
         return self._drawn[part]
 
     @cached_property

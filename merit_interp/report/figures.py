@@ -19,6 +19,7 @@ from merit_interp.plots.recipe_strip import draw_recipe_strip, recipe_strip
 from merit_interp.plots.search_history import draw_search_history, search_history
 from merit_interp.plots.search_landscape import draw_search_landscape, search_landscape
 from merit_interp.plots.skill_comparison import draw_skill_comparison, skill_comparison
+from merit_interp.plots.video_controls import control_comparison, draw_control_comparison
 from merit_interp.report.findings import Findings, gather
 from merit_interp.tables.run_records import read_run
 
@@ -74,6 +75,24 @@ def skills_figure(findings: Findings) -> NamedFigure | None:
     return NamedFigure("skills", drawn, " ".join(panel.describe() for panel in panels))
 
 
+def control_figures(findings: Findings) -> dict[str, NamedFigure]:
+    """Accuracy under every video control, one figure an item set, by the item set's name."""
+    figures = {}
+    for number, item_set in enumerate(dict.fromkeys(findings.controls["item_set"])):
+        data = control_comparison(findings.controls, item_set)
+        if data.points:
+            drawn = draw_control_comparison(data)
+            name, caption = f"video-controls-{number}", CONTROLS_CAPTION
+            figures[item_set] = NamedFigure(name, drawn, data.describe(), caption)
+    return figures
+
+
+CONTROLS_CAPTION = (
+    "A tick is the accuracy on the video, a mark with its interval that under the control, both "
+    "over the same questions; the line between them is the drop."
+)
+
+
 def search_figures(findings: Findings) -> list[NamedFigure]:
     """Search history, Pareto front and landscape; none where the run made no search."""
     if findings.trials.empty:
@@ -121,6 +140,7 @@ def write_figures(run_dir: Path) -> tuple[Path, ...]:
     skills = skills_figure(findings)
     if skills is not None:
         figures.append(skills)
+    figures += control_figures(findings).values()
     return write_named(figures, Path(run_dir) / FIGURES)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from merit_interp.recipe import Recipe
 from merit_interp.report.parts import part_of_a_study
+from merit_interp.tables.control_verdict import control_lines
 from merit_interp.tables.item_frames import item_scores, trial_frame
 from merit_interp.tables.model_names import MERGED, VLM
 from merit_interp.tables.pair_consistency import pair_table
@@ -52,6 +53,14 @@ class Findings:
     part: str | None = None
     """Of which part of a study the run is, of `report.parts`: its scores are of few items, so that
     no verdict is on them."""
+
+    @property
+    def control_lines(self) -> dict[str, tuple[str, ...]]:
+        """What video controls say, by item set; empty where none was asked for."""
+        return {
+            name: control_lines(self.controls, self.control_items, name)
+            for name in _names(self.controls["item_set"])
+        }
 
     @property
     def unit(self) -> str:

@@ -23,7 +23,12 @@ from markupsafe import Markup
 from merit_interp.plots.style import SKILL_MARKS
 from merit_interp.report import wording
 from merit_interp.report.attribution import attribution_part
-from merit_interp.report.figures import recipe_figure, search_figures, skill_figures
+from merit_interp.report.figures import (
+    control_figures,
+    recipe_figure,
+    search_figures,
+    skill_figures,
+)
 from merit_interp.report.findings import Findings
 from merit_interp.report.lens import lens_part
 from merit_interp.report.masking import masking_part
@@ -106,6 +111,35 @@ def skills_section(findings: Findings) -> Section | None:
     )  # fmt: skip
 
 
+def controls_section(findings: Findings) -> Section | None:
+    """Whether the answers need the video, and whether merging changes that."""
+    table = findings.controls
+    if table.empty:
+        return None
+    figures = control_figures(findings)
+    sets = [
+        {
+            "name": name,
+            "lines": lines,
+            "figure": figures.get(name),
+            "rows": _records(table[(table["item_set"] == name) & (table["category"] == ALL)]),
+        }
+        for name, lines in findings.control_lines.items()
+    ]
+    return _section("controls", "Do the answers need the video", "controls.html.jinja", sets=sets)
+
+
+def pairs_section(findings: Findings) -> Section | None:
+    """Questions that come in pairs: how often every answer of a pair is right."""
+    pairs = findings.pairs[findings.pairs["model"].isin([VLM, MERGED])]
+    if pairs.empty:
+        return None
+    return _section(
+        "pairs", "Pairs of questions", "pairs.html.jinja", rows=_records(pairs),
+        n_left_out=int(pairs[["n_incomplete", "n_failed"]].sum(axis=1).max()),
+    )  # fmt: skip
+
+
 def masking_section(findings: Findings) -> Section | None:
     """Which layers' self-attention each skill needs, and whether the recipe's are special."""
     part = masking_part(findings.run.directory)
@@ -172,6 +206,8 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     verdict_section,
     recipe_section,
     skills_section,
+    controls_section,
+    pairs_section,
     masking_section,
     attribution_section,
     lens_section,
@@ -207,7 +243,16 @@ def _environment() -> jinja2.Environment:
     for name in ("ends", "change_ends", "direction"):
         environment.globals[name] = getattr(wording, name)
     environment.filters["model"] = model_label
+    environment.filters["skill"] = _skill_label
     return environment
+
+
+def _skill_label(skill: str) -> str:
+    return SKILL_MARKS[skill].label if skill in SKILL_MARKS else skill.capitalize()
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def _row(rows: pd.DataFrame, model: str, skill: str) -> dict[str, Any] | None:

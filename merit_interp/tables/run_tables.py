@@ -19,6 +19,7 @@ from merit_interp.tables.pair_consistency import pair_table
 from merit_interp.tables.run_records import RunRecords, read_run, scoring_of
 from merit_interp.tables.skills import baseline_summary, skill_table
 from merit_interp.tables.video_controls import (
+    BLACK,
     control_frame,
     video_control_table,
     visual_dependency,
@@ -53,9 +54,14 @@ def run_tables(run: RunRecords) -> dict[str, pd.DataFrame]:
             tables["pair_consistency"] = pairs
         tables |= {name: table for name, table in tables_of_answers(run).items() if len(table)}
     if run.trials:
-        chosen = run.recipe.merge_hash if run.recipe else None
-        tables["trials"] = trial_frame((*run.trials, *run.validation), chosen=chosen)
+        tables["trials"] = trial_table(run)
     return tables
+
+
+def trial_table(run: RunRecords) -> pd.DataFrame:
+    """Every recipe that the run's search tried, on both splits; no rows where it made none."""
+    chosen = run.recipe.merge_hash if run.recipe else None
+    return trial_frame((*run.trials, *run.validation), chosen=chosen)
 
 
 def tables_of_answers(run: RunRecords) -> dict[str, pd.DataFrame]:
@@ -64,11 +70,14 @@ def tables_of_answers(run: RunRecords) -> dict[str, pd.DataFrame]:
 
 
 def tables_without_rows(run: RunRecords) -> set[str]:
-    """Names of those of them that say nothing of a run, known without making them."""
+    """Names of tables of answers, controls and pairs without rows, known without making them."""
     some = {
         "letter_prior": bool(run.scores) and scoring_of(run).answers != "option_text",
         "circular": any(score.rotations for score in run.scores),
         "answers_read": any(score.texts for score in run.scores),
+        "video_controls": bool(run.control_scores),
+        "visual_dependency": any(s.video_control == BLACK for s in run.control_scores),
+        "pair_consistency": any(score.pair for score in run.scores),
     }
     return {name for name, rows in some.items() if not rows}
 

@@ -49,8 +49,9 @@ def test_what_was_found_in_words(run: mi.Run) -> None:
     assert "50.1% in the merged model (chance 12.5%)" in run.attribution_lines[0]
     assert "reasoning ends at +0.57" in run.lens_lines[0]
     assert "merging changes that by +1.04" in run.lens_lines[0]
-    parts = (run.verdict_lines, run.mask_lines, run.attribution_lines, run.lens_lines)
-    assert run.lines == sum(parts, ())
+    assert run.control_lines[0].startswith("Reasoning, the VLM: ")
+    parts = (run.mask_lines, run.attribution_lines, run.lens_lines)
+    assert run.lines == sum((run.verdict_lines, run.control_lines, *parts), ())
 
 
 def test_every_figure_is_drawn_by_its_name(run: mi.Run) -> None:
@@ -106,6 +107,8 @@ def test_a_part_that_is_missing_names_its_command(tmp_path: Path) -> None:
     run = mi.open_run(write_run(tmp_path / "run", PLAN))
     assert run.tables == ("scores", "skills", "summary", "letter_prior", "trials")
     assert (run.parts, run.mask_lines, run.attribution_lines, run.lens_lines) == ((), (), (), ())
+    assert run.control_lines == ()
+    assert (len(run.video_controls), len(run.pair_consistency)) == (0, 0)
     with pytest.raises(
         RunError, match=r"no finished `mask`; valid: `merit-interp mask --recipe .*"
     ):

@@ -31,6 +31,7 @@ DRAWN = {
     "recipe_strip": {"recipe"},
     "search": {"search-landscape", "search-history", "pareto"},
     "skills": {"skills", "skills-table"},
+    "video_controls": {"video-controls-0", "video-controls-1"},
 }
 
 
