@@ -49,10 +49,10 @@ class Scoring(BaseModel):
 
     @model_validator(mode="after")
     def _a_rate_for_sampling_by_rate(self) -> Scoring:
-        if (self.sampling == "fps") != (self.fps is not None):
-            raise ValueError(
-                f"sampling {self.sampling} with fps {self.fps}; valid: sampling fps with a rate"
-            )
+        if self.sampling == "fps" and self.fps is None:
+            raise ValueError("sampling fps without a rate; valid: fps above 0 with it")
+        if self.sampling != "fps" and self.fps is not None:
+            raise ValueError(f"a rate with sampling {self.sampling}; valid: sampling fps")
         return self
 
     @model_validator(mode="after")
@@ -97,6 +97,10 @@ def changed_scoring(scoring: Scoring, **changes: Any) -> Scoring:
         if name == "answers":
             valid = " or ".join((", ".join(ANSWERS[:-1]), ANSWERS[-1]))
             raise SettingError(f"answers {set_fields[name]!r}", valid=valid) from None
+        if name == "sampling":
+            raise SettingError(
+                f"sampling {set_fields[name]!r}", valid="uniform, segments or fps"
+            ) from None
         if not name:
             problem, _, valid = fault["msg"].removeprefix("Value error, ").partition("; valid: ")
             raise SettingError(problem, valid=valid or None) from None

@@ -90,9 +90,10 @@ FrameCacheOption = Annotated[
     ),
 ]
 SamplingOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="Frames taken: uniform, segments (MVBench's mid-points), or fps (a rate, see --fps)."
+        help="Frames taken: uniform, segments (MVBench's mid-points), or fps (a rate, see --fps). "
+        "Default: uniform, or fps where --fps is given."
     ),
 ]
 FpsOption = Annotated[

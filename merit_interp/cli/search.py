@@ -83,7 +83,7 @@ def search(
     answers: AnswersOption = None,
     circular: CircularOption = None,
     max_frames: Annotated[int, typer.Option(min=1, help="Most frames of a video.")] = 16,
-    sampling: SamplingOption = "uniform",
+    sampling: SamplingOption = None,
     fps: FpsOption = None,
     max_side: MaxSideOption = None,
     max_failed: MaxFailedOption = 0.0,
@@ -117,7 +117,7 @@ def search(
     )  # fmt: skip
     scoring = changed_scoring(
         Scoring(), answers=answers, circular=circular, max_frames=max_frames, max_side=max_side,
-        fps=fps, sampling=sampling if fps is None else "fps",
+        fps=fps, sampling=sampling or (None if fps is None else "fps"),
     )  # fmt: skip
     inputs = SearchInputs(
         vlm, backbone, items, scoring, Placement(device, dtype, device_map, trust_remote_code),
