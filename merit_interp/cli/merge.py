@@ -76,6 +76,13 @@ def merge(
         str | None,
         typer.Option(help="With --schedule: how items are asked, letter or option_text."),
     ] = None,
+    lmms_eval: Annotated[
+        str | None,
+        typer.Option(
+            help="Benchmarks, with commas (video_mme,mvbench): the README says the lmms-eval "
+            "command that scores the checkpoint on them."
+        ),
+    ] = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = "float32",
     json: JsonOption = False,
@@ -84,6 +91,7 @@ def merge(
     from json import dumps
 
     from merit_interp.merging.export import write_merged
+    from merit_interp.merging.lmms_eval import lmms_eval_tasks
     from merit_interp.models.checkpoint_files import opened
     from merit_interp.record_files import write_whole
 
@@ -96,6 +104,7 @@ def merge(
         "answers": answers,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
+    tasks = () if lmms_eval is None else lmms_eval_tasks(lmms_eval)
     chosen = _chosen(recipe, given, device, dtype)
     if to_mergekit is not None:
         from merit_interp.merging.mergekit_config import mergekit_from_recipe
@@ -108,6 +117,7 @@ def merge(
             vlm=opened(chosen.vlm),
             backbone=opened(chosen.backbone),
             base=opened(chosen.base) if chosen.base else None,
+            lmms_eval=tasks,
             progress=progress,
         )
     count = len(chosen.layers)

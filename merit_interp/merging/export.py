@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from merit_interp.errors import RunError
+from merit_interp.merging.lmms_eval import lmms_eval_section
 from merit_interp.merging.merge_plan import MergePlan, Shapes, merge_plan, require_made_for
 from merit_interp.merging.methods import merge_method
 from merit_interp.merging.model_card import model_card
@@ -42,7 +43,7 @@ from merit_interp.models.fingerprints import (
 )
 from merit_interp.models.pairing import text_config
 from merit_interp.models.text_tensors import TextTensor, text_tensors
-from merit_interp.recipe import Recipe, write_recipe
+from merit_interp.recipe import Recipe, Scoring, write_recipe
 from merit_interp.record_files import directory_written_whole
 
 GIB = 2**30
@@ -105,6 +106,7 @@ def write_merged(
     vlm: Checkpoint,
     backbone: Checkpoint,
     base: Checkpoint | None = None,
+    lmms_eval: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write the merged model as a checkpoint directory that transformers loads.
@@ -118,6 +120,7 @@ def write_merged(
         vlm: The VLM's checkpoint.
         backbone: The backbone's checkpoint.
         base: The common ancestor's, for a recipe that names one.
+        lmms_eval: Tasks of lmms-eval whose command the model card says.
         progress: Called with bytes written and bytes in all after each weight file.
 
     Raises:
@@ -125,7 +128,9 @@ def write_merged(
         PairError: The checkpoints do not pair.
         CheckpointError: A tensor cannot be read or holds NaN.
         RunError: `out` exists, cannot be written, or the disk has no room.
+        SettingError: lmms-eval is asked for and cannot load such a checkpoint.
     """
+    scoring = _scoring(recipe, vlm, lmms_eval, out.name) if lmms_eval else []
     sides = _sides(recipe, vlm, backbone, base if recipe.base else None)
     with directory_written_whole(out) as directory:
         companions = vlm.companion_files()
@@ -136,7 +141,14 @@ def write_merged(
             shutil.copyfile(vlm.directory / companion, target)
         _write_weights(recipe, directory, sides, progress or (lambda done, total: None))
         write_recipe(recipe, directory / "recipe.json")
-        (directory / "README.md").write_text(model_card(recipe, out.name), encoding="utf-8")
+        card = model_card(recipe, out.name, scoring=scoring)
+        (directory / "README.md").write_text(card, encoding="utf-8")
+
+
+def _scoring(recipe: Recipe, vlm: Checkpoint, tasks: Sequence[str], name: str) -> list[str]:
+    """What the model card says of lmms-eval."""
+    max_frames = (recipe.items.scoring if recipe.items else Scoring()).max_frames
+    return lmms_eval_section(vlm_family(vlm.config, vlm.source).model_type, tasks, name, max_frames)
 
 
 def _write_weights(

@@ -7,21 +7,22 @@ This file must not know the checkpoints beyond what the recipe says of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from merit_interp.merging.methods import merge_method
 from merit_interp.recipe import Coefficient, ModelReference, Recipe
 
 
-def model_card(recipe: Recipe, name: str) -> str:
+def model_card(recipe: Recipe, name: str, *, scoring: Sequence[str] = ()) -> str:
     """Markdown with the hub's header: what was merged, how much, and how to load it.
 
     Args:
         recipe: The recipe that was applied.
         name: The directory's name.
+        scoring: Lines on how to score it, like `lmms_eval.lmms_eval_section`.
     """
-    return "\n".join([*_header(recipe), "", *_body(recipe, name), ""])
+    return "\n".join([*_header(recipe), "", *_body(recipe, name, scoring), ""])
 
 
 def _header(recipe: Recipe) -> list[str]:
@@ -41,7 +42,7 @@ def _header(recipe: Recipe) -> list[str]:
     ]
 
 
-def _body(recipe: Recipe, name: str) -> list[str]:
+def _body(recipe: Recipe, name: str, scoring: Sequence[str]) -> list[str]:
     what = {
         "self_attention": f"self-attention ({', '.join(recipe.projections)})",
         "text": "all weights of the layer",
@@ -69,6 +70,7 @@ def _body(recipe: Recipe, name: str) -> list[str]:
         f'processor = AutoProcessor.from_pretrained("{name}")',
         "```",
         "",
+        *([*scoring, ""] if scoring else []),
         "The licences of both models apply.",
     ]
 

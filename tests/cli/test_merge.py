@@ -173,3 +173,29 @@ def test_swapped_arguments_say_what_to_type(
     assert ended.code == 2
     assert f"are swapped: {models.backbone} is a text-only model" in ended.error_line
     assert f"valid: --vlm {models.vlm} --backbone {models.backbone}" in ended.error_line
+
+
+def test_the_readme_says_the_lmms_eval_command(
+    models: Models, tmp_path: Path, command: Command
+) -> None:
+    merged(
+        command, tmp_path / "mine", *models.options, "--coefficient", 1,
+        "--lmms-eval", "video_mme,tvbench",
+    )  # fmt: skip
+    card = (tmp_path / "mine" / "README.md").read_text()
+    # the tiny pair is LLaVA-OneVision
+    assert "--model llava_hf" in card
+    assert "--model_args pretrained=mine,max_frames_num=16" in card
+    assert "--tasks videomme,tvbench" in card
+
+
+def test_a_task_that_lmms_eval_lacks_is_refused_before_anything_is_written(
+    models: Models, tmp_path: Path, command: Command
+) -> None:
+    ended = command(
+        "merge", *models.options, "--coefficient", 1, "--lmms-eval", "next_gqa",
+        "--out", tmp_path / "mine",
+    )  # fmt: skip
+    assert ended.code == 2
+    assert "no task for 'next_gqa'; valid: video_mme" in ended.error_line
+    assert not (tmp_path / "mine").exists()
