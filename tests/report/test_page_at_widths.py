@@ -132,17 +132,20 @@ def test_heading_sentence_tables_and_figures_are_inside_the_window(
 ) -> None:
     shown = value(looked)["sections"][anchor]
     sentence, tables, figures = SECTIONS[anchor]
-    assert shown["heading"]
     assert any(sentence in " ".join(text.split()) for text in shown["sentences"])
-    assert shown["outside"] == []
     assert shown["tables"] == [True] * tables
     assert shown["figures"] == [True] * figures
+    # those that a study has besides are held to the same
+    for name, other in value(looked)["sections"].items():
+        assert other["heading"], name
+        assert other["sentences"], name
+        assert other["outside"] == [], name
+        assert all([*other["tables"], *other["figures"]]), name
 
 
 @pytest.mark.browser
 @needs_chromium
 def test_no_text_of_a_figure_is_cut_or_crossed_by_another(looked: Seen) -> None:
-    assert set(value(looked)["sections"]) == set(SECTIONS)
     assert value(looked)["cut"] == []
     assert value(looked)["crossed"] == []
 
@@ -160,8 +163,8 @@ def test_a_keyboard_reaches_everything_and_shows_where_it_is(page: Path, width: 
         assert stop["name"].strip(), stop
         # what does not scroll is no stop
         assert stop["scrolls"] is not False, stop
-    boxes = [stop for stop in stops if stop["scrolls"]]
-    assert bool(boxes) == (width == PHONE)
+    figures = [stop for stop in stops if stop["box"].startswith("wide")]
+    assert bool(figures) == (width == PHONE)
 
 
 def test_landmarks_headings_and_names_are_there_for_a_screen_reader(page: Path) -> None:
@@ -172,7 +175,7 @@ def test_landmarks_headings_and_names_are_there_for_a_screen_reader(page: Path) 
     levels = [int(tag[1]) for tag in read.tags if tag in ("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert levels.count(2) == len(SECTIONS)
+    assert levels.count(2) == read.tags.count("section") >= len(SECTIONS)
     # down one step at a time
     assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
     for anchor in SECTIONS:
