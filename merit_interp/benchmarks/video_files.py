@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,6 +107,9 @@ class PacketTable:
     """When the first frame is shown, after the stream's zero."""
     exact_in_decord: bool
     """Whether decord gives the frame that is asked for."""
+    by_count: bool
+    """Whether the file does not say when its frames are shown: `pts` are their numbers then, and
+    only reading from the start finds them."""
 
 
 EXACT_CONTAINERS = frozenset({"avi", "matroska", "mov", "mp4", "webm"})
@@ -128,15 +133,22 @@ def packet_table(path: Path) -> PacketTable:
             elif container.duration:
                 seconds = container.duration / av.time_base
             rate = float(stream.average_rate or stream.base_rate or 0)
-            packets = _shown_packets(container, stream)
+            packets, n_untimed = _shown_packets(container, stream)
+            in_order = container.format.name == "avi" and stream.codec_context.has_b_frames
+            by_count = n_untimed > len(packets) or (in_order and _ascend(packets))
+            unit = stream.time_base
+            if by_count:
+                unit = 1 / Fraction(rate or 1).limit_denominator(1001)
+                packets = [_Packet(n, 1, n == 0) for n in range(len(packets) + n_untimed)]
             if not (packets and rate > 0):
                 raise VideoError(f"{path}: the video has no frames, or they have no times")
-            pts = sorted(packet.pts for packet in packets)
             length = {packet.pts: packet.duration for packet in packets}
-            starts = np.array([time - pts[0] for time in pts]) * float(stream.time_base)
-            lengths = [float(length[t] * stream.time_base) if length[t] else 1 / rate for t in pts]
+            pts = sorted(packet.pts for packet in packets)
+            starts = np.array([time - pts[0] for time in pts]) * float(unit)
+            lengths = [float(length[t] * unit) if length[t] else 1 / rate for t in pts]
             # decord wants a depth of 8 bits; of others it makes other colours
-            plain = all(part.bits == 8 for part in stream.codec_context.format.components)
+            pixels = stream.codec_context.format
+            plain = pixels is not None and all(part.bits == 8 for part in pixels.components)
             known = not EXACT_CONTAINERS.isdisjoint(container.format.name.split(","))
             return PacketTable(
                 pts=pts,
@@ -145,8 +157,9 @@ def packet_table(path: Path) -> PacketTable:
                 fps=rate,
                 stated_frames=stream.frames or None,
                 stated_s=seconds,
-                late_s=max(0.0, pts[0] * float(stream.time_base)),
-                exact_in_decord=plain and known and not _leads_key_frames(packets),
+                late_s=max(0.0, pts[0] * float(unit)),
+                exact_in_decord=plain and known and not (by_count or _leads_key_frames(packets)),
+                by_count=by_count,
             )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path}: it cannot be opened as a video: {_av_reason(error)}") from None
@@ -158,16 +171,32 @@ class _Packet(NamedTuple):
     is_key: bool
 
 
-def _shown_packets(container: Any, stream: Any) -> list[_Packet]:
-    """In the order of decoding; none of what lies behind damage that ends the file."""
+def _shown_packets(container: Any, stream: Any) -> tuple[list[_Packet], int]:
+    """Packets with times in the order of decoding, and how many have none.
+
+    None of what lies behind damage that ends the file.
+    """
     import av
 
     packets = []
+    n_untimed = 0
     with contextlib.suppress(av.FFmpegError):
         for packet in container.demux(stream):
-            if packet.pts is not None and packet.size and not packet.is_discard:
+            if not packet.size or packet.is_discard:
+                continue
+            if packet.pts is None:
+                n_untimed += 1
+            else:
                 packets.append(_Packet(packet.pts, packet.duration or 0, packet.is_keyframe))
-    return packets
+    return packets, n_untimed
+
+
+def _ascend(packets: Sequence[_Packet]) -> bool:
+    """Whether times are in the order of decoding.
+
+    In AVI they are where there is no knowing: with frames reordered that cannot be.
+    """
+    return all(one.pts < other.pts for one, other in itertools.pairwise(packets))
 
 
 def _leads_key_frames(packets: Sequence[_Packet]) -> bool:
@@ -229,7 +258,8 @@ def _read_pyav(path: Path, packets: PacketTable, indices: list[int]) -> ReadFram
                         continue
                     container.seek(key, stream=stream, backward=True)
                 run = _Run(packets, waiting, found, goes_far=not from_start)
-                run.read(_decoded(container, stream, damage))
+                frames = _decoded(container, stream, damage)
+                run.read(_numbered(frames) if packets.by_count else frames)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path}: PyAV cannot decode it: {_av_reason(error)}") from None
     if not found:
@@ -263,6 +293,8 @@ class _Run:
         before = None
         n_waiting = len(self.waiting)
         for frame in frames:
+            if frame.pts is None:
+                continue
             # frames come in their order: those that were passed will not come any more
             while self.waiting and self.waiting[0] < frame.pts:
                 self._keep(before)
@@ -301,15 +333,21 @@ def _key_before(packets: PacketTable, then: int) -> int:
     return packets.key_pts[place] if place >= 0 else packets.pts[0]
 
 
+def _numbered(frames: Iterator[Any]) -> Iterator[Any]:
+    for number, frame in enumerate(frames):
+        frame.pts = number
+        yield frame
+
+
 def _decoded(container: Any, stream: Any, damage: _Damage) -> Iterator[Any]:
-    """Frames with times, of the packets from here on; damaged packets are counted and left out."""
+    """Frames of the packets from here on; damaged packets are counted and left out."""
     import av
 
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
-            yield from (frame for frame in packet.decode() if frame.pts is not None)
+            yield from packet.decode()
         except StopIteration:
             return
         except av.InvalidDataError:

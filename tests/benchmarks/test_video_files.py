@@ -40,11 +40,13 @@ FILES: dict[str, tuple[str, dict[str, str], str]] = {
     "vp9.webm": ("libvpx-vp9", {"g": "12"}, "yuv420p"),
     "av1.mkv": ("libsvtav1", {"g": "12"}, "yuv420p"),
     "mpeg4.avi": ("mpeg4", {"g": "12"}, "yuv420p"),
+    "reordered.avi": ("libx264", {"g": "12", "bf": "3"}, "yuv420p"),
     "mpeg4_b.mp4": ("mpeg4", {"g": "12", "bf": "2"}, "yuv420p"),
     "pictures.avi": ("mjpeg", {}, "yuvj420p"),
 }
 READ_BY_PYAV = {
-    "ten_bits.mp4", "open.mp4", "stream.ts", "open_h265.mp4", "av1.mkv", "mpeg4_b.mp4"
+    "ten_bits.mp4", "open.mp4", "stream.ts", "open_h265.mp4", "av1.mkv", "mpeg4_b.mp4",
+    "reordered.avi",
 }  # fmt: skip
 
 
