@@ -118,7 +118,10 @@ class Run:
     @property
     def control_lines(self) -> tuple[str, ...]:
         """What video controls say of each item set; empty where none was asked for."""
-        return tuple(line for lines in self.findings.control_lines.values() for line in lines)
+        words = [
+            words for by_set in self.findings.control_words.values() for words in by_set.values()
+        ]
+        return sum(words, ())
 
     @property
     def mask_lines(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from merit_interp.recipe import Recipe
 from merit_interp.report.parts import part_of_a_study
-from merit_interp.tables.control_verdict import control_lines
+from merit_interp.tables.control_verdict import control_words
 from merit_interp.tables.item_frames import item_scores, trial_frame
 from merit_interp.tables.model_names import MERGED, VLM
 from merit_interp.tables.pair_consistency import pair_table
@@ -55,10 +55,10 @@ class Findings:
     no verdict is on them."""
 
     @property
-    def control_lines(self) -> dict[str, tuple[str, ...]]:
-        """What video controls say, by item set; empty where none was asked for."""
+    def control_words(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """What video controls say, by item set and control; empty where none was asked for."""
         return {
-            name: control_lines(self.controls, self.control_items, name)
+            name: control_words(self.controls, self.control_items, name)
             for name in _names(self.controls["item_set"])
         }
 

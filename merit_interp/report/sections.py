@@ -120,11 +120,12 @@ def controls_section(findings: Findings) -> Section | None:
     sets = [
         {
             "name": name,
-            "lines": lines,
+            "first": next(iter(words.values())),
+            "others": [line for lines in list(words.values())[1:] for line in lines],
             "figure": figures.get(name),
             "rows": _records(table[(table["item_set"] == name) & (table["category"] == ALL)]),
         }
-        for name, lines in findings.control_lines.items()
+        for name, words in findings.control_words.items()
     ]
     return _section("controls", "Do the answers need the video", "controls.html.jinja", sets=sets)
 

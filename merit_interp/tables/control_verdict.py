@@ -45,7 +45,15 @@ Row = dict[str, Any]
 
 
 def control_lines(table: pd.DataFrame, frame: pd.DataFrame, item_set: str) -> tuple[str, ...]:
-    """What the controls of one item set say, one sentence or two a line.
+    """What all controls of one item set say: the lines of `control_words`, one after another."""
+    words = control_words(table, frame, item_set)
+    return tuple(line for lines in words.values() for line in lines)
+
+
+def control_words(
+    table: pd.DataFrame, frame: pd.DataFrame, item_set: str
+) -> dict[str, tuple[str, ...]]:
+    """What each control of one item set says, a sentence or two a line.
 
     Args:
         table: As `video_control_table` returns it.
@@ -54,16 +62,16 @@ def control_lines(table: pd.DataFrame, frame: pd.DataFrame, item_set: str) -> tu
     """
     mine = table[(table["item_set"] == item_set) & (table["category"] == ALL)]
     shown = frame[frame["item_set"] == item_set]
-    lines: list[str] = []
+    words = {}
     for control in dict.fromkeys(mine["video_control"]):
         rows = {
             (str(row["skill"]), str(row["model"])): {str(k): v for k, v in row.items()}
             for row in mine[mine["video_control"] == control].to_dict("records")
         }
-        lines += _lines_of(str(control), rows)
         left_out = _left_out(str(control), shown[shown["video_control"] == control])
-        lines += [left_out] if left_out else []
-    return tuple(lines)
+        lines = [*_lines_of(str(control), rows), left_out]
+        words[str(control)] = tuple(line for line in lines if line)
+    return words
 
 
 def _lines_of(control: str, rows: dict[tuple[str, str], Row]) -> Iterator[str]:
