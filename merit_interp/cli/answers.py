@@ -20,7 +20,7 @@ from rich.table import Table
 from merit_interp.errors import SettingError
 from merit_interp.recipe import Recipe
 from merit_interp.scoring_settings import Scoring, changed_scoring, without_orders
-from merit_interp.tables.answers import notable_letters
+from merit_interp.tables.answers import notable_letters, unread_lines
 from merit_interp.tables.model_names import MERGED, VLM
 from merit_interp.tables.run_records import read_run
 from merit_interp.tables.run_tables import tables_of_answers
@@ -66,7 +66,7 @@ def print_answers(run: Path) -> None:
     tables = tables_of_answers(read_run(run))
     if len(tables["circular"]):
         Console().print(_circular(tables["circular"]))
-    for line in (*_unread(tables["answers_read"]), *notable_letters(tables["letter_prior"])):
+    for line in (*unread_lines(tables["answers_read"]), *notable_letters(tables["letter_prior"])):
         print(line)
     if len(tables["letter_prior"]):
         print(f"letters chosen and right: {run / 'tables' / 'letter_prior.csv'}")
@@ -93,16 +93,3 @@ def _change(row: Mapping[Any, Any]) -> str:
     ends = ("", "_low", "_high")
     estimate, low, high = (100 * row[f"delta_always_right{end}"] for end in ends)
     return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
-
-
-def _unread(frame: pd.DataFrame) -> list[str]:
-    """A line an item set: the share of texts of VLM and merged model that no rule read."""
-    counts = frame.groupby(["item_set", "model"], sort=False)[["none", "n_texts"]].sum()
-    shares = {key: row["none"] / row["n_texts"] for key, row in counts.iterrows()}
-    return [
-        f"On {item_set} no answer could be read in {100 * shares[item_set, VLM]:.1f}% of the "
-        f"VLM's texts and {100 * shares[item_set, MERGED]:.1f}% of the merged model's; they count "
-        "as wrong"
-        for item_set in dict.fromkeys(frame["item_set"])
-        if (item_set, VLM) in shares and (item_set, MERGED) in shares
-    ]

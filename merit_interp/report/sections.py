@@ -33,7 +33,9 @@ from merit_interp.report.findings import Findings
 from merit_interp.report.lens import lens_part
 from merit_interp.report.masking import masking_part
 from merit_interp.report.parts import TITLES, made_by
+from merit_interp.tables.answers import notable_letters, unread_lines
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM, model_label
+from merit_interp.tables.run_tables import tables_of_answers
 from merit_interp.tables.skills import ALL
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -108,6 +110,21 @@ def skills_section(findings: Findings) -> Section | None:
             name: _category_rows(categories[categories["item_set"] == name]) for name in item_sets
         },
         n_failed=int(findings.summary["n_failed"].max()),
+    )  # fmt: skip
+
+
+def answers_section(findings: Findings) -> Section | None:
+    """How answers came, where they were generated, asked in every order, or a letter is liked."""
+    if findings.part is not None:
+        return None
+    tables = tables_of_answers(findings.run, models=(VLM, MERGED))
+    lines = [*unread_lines(tables["answers_read"]), *notable_letters(tables["letter_prior"])]
+    circular = tables["circular"]
+    if not lines and circular.empty:
+        return None
+    return _section(
+        "answers", "How the answers came", "answers.html.jinja",
+        lines=lines, rows=_records(circular),
     )  # fmt: skip
 
 
@@ -207,6 +224,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     verdict_section,
     recipe_section,
     skills_section,
+    answers_section,
     controls_section,
     pairs_section,
     masking_section,

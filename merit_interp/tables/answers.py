@@ -202,6 +202,23 @@ def notable_letters(table: pd.DataFrame) -> list[str]:
     return lines
 
 
+def unread_lines(table: pd.DataFrame) -> list[str]:
+    """A sentence an item set: the share of texts of VLM and merged model that no rule read.
+
+    Args:
+        table: As `reading_table` returns it.
+    """
+    counts = table.groupby(["item_set", "model"], sort=False)[["none", "n_texts"]].sum()
+    shares = {key: row["none"] / row["n_texts"] for key, row in counts.iterrows()}
+    return [
+        f"On {item_set} no answer could be read in {100 * shares[item_set, VLM]:.1f}% of the "
+        f"VLM's texts and {100 * shares[item_set, MERGED]:.1f}% of the merged model's; they count "
+        "as wrong"
+        for item_set in dict.fromkeys(table["item_set"])
+        if (item_set, VLM) in shares and (item_set, MERGED) in shares
+    ]
+
+
 def _cells(scores: Iterable[ItemScore]) -> dict[Cell, list[ItemScore]]:
     """Scores by item set, skill and model, in listing order."""
     found: dict[Cell, list[ItemScore]] = {}

@@ -8,6 +8,7 @@ This file must not know what stands in a table.
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -64,9 +65,17 @@ def trial_table(run: RunRecords) -> pd.DataFrame:
     return trial_frame((*run.trials, *run.validation), chosen=chosen)
 
 
-def tables_of_answers(run: RunRecords) -> dict[str, pd.DataFrame]:
-    """How a run's models answered (`tables.answers`), also the tables that have no rows."""
-    return answer_tables(run.scores, shown=scoring_of(run).answers != "option_text")
+def tables_of_answers(
+    run: RunRecords, *, models: Collection[str] | None = None
+) -> dict[str, pd.DataFrame]:
+    """How a run's models answered (`tables.answers`), also the tables that have no rows.
+
+    Args:
+        run: The run.
+        models: Names of the only models to tabulate; all of them if not given.
+    """
+    scores = [score for score in run.scores if models is None or score.model in models]
+    return answer_tables(scores, shown=scoring_of(run).answers != "option_text")
 
 
 def tables_without_rows(run: RunRecords) -> set[str]:

@@ -203,7 +203,7 @@ def test_the_verb_writes_tables_and_page_and_prints_where(tmp_path: Path) -> Non
     assert (run / "tables" / "skill_table.parquet").exists()
     listed = json.loads(CliRunner().invoke(app, ["report", str(run), "--json"]).output)
     assert listed["report"] == str(run / "report.html")
-    assert len(listed["tables"]) == 8
+    assert len(listed["tables"]) == 10
 
 
 @pytest.mark.browser
