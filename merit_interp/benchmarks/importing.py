@@ -174,7 +174,7 @@ def spans_within(
     for start, end in sorted(set(spans)):
         if end < start:
             flags.append(f"evidence that ends before it begins was dropped: {start:g} to {end:g} s")
-        elif duration_s is not None and start > duration_s:
+        elif duration_s is not None and start >= duration_s:
             flags.append(f"evidence past the end was dropped: {start:g} to {end:g} s")
         elif duration_s is not None and end > duration_s:
             flags.append(f"evidence past the end was clipped: {end:g} to {duration_s:g} s")

@@ -42,6 +42,8 @@ class Task:
     """Where pre-cut videos lie."""
     fps: float | None = None
     """Rate of its directories of frames."""
+    one_name_one_video: bool = False
+    """A name that other tasks have too is the same video, though it lies in another folder."""
 
 
 _CHARADES = ("star/Charades_v1_480", True, "star/Charades_segment")
@@ -138,7 +140,7 @@ def _item(item_id: str, name: str, task: Task, row: Row, options: ImportOptions)
             skill="other",
             benchmark=name,
             category=task.name,
-            group=f"{task.folder}/{video}",
+            group=video if task.one_name_one_video else f"{task.folder}/{video}",
             start_s=None if drop else bounds[0],
             end_s=None if drop else bounds[1],
             fps=task.fps,

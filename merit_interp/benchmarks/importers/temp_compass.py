@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
@@ -37,7 +37,11 @@ def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
 
 
 def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
-    for file in _files(path, options):
+    files = _files(path, options)
+    groups = _groups(
+        {video for file in files for videos in _origins(file).values() for video in videos}
+    )
+    for file in files:
         made_of = _origins(file)
         counts: Counter[tuple[str, str, str]] = Counter()
         for question in _questions(file):
@@ -49,7 +53,7 @@ def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
                 counts[kind, video, dimension] += 1
                 number = counts[kind, video, dimension]
                 paired = len(made_of[_origin(video), dimension]) > 1
-                yield _item(question, kind, number, paired=paired)
+                yield _item(question, kind, number, group=groups[video], paired=paired)
             except RowError as error:
                 yield LeftOut(question.place, str(error))
 
@@ -87,6 +91,26 @@ def _origin(video: str) -> str:
     return video
 
 
+def _groups(videos: Iterable[str]) -> dict[str, str]:
+    """A name for all videos that share a recording, "7_8_0" with those of 7 and those of 8."""
+    group_of: dict[str, str] = {}
+
+    def first(recording: str) -> str:
+        while group_of.setdefault(recording, recording) != recording:
+            recording = group_of[recording]
+        return recording
+
+    for video in videos:
+        found = sorted(map(first, _recordings(video)))
+        group_of.update(dict.fromkeys(found, found[0]))
+    return {video: first(_recordings(video)[0]) for video in videos}
+
+
+def _recordings(video: str) -> list[str]:
+    """Ids of what a video was cut from."""
+    return [part for part in _origin(video).split("_") if part != "concat"]
+
+
 def _kind(question: Row) -> str:
     if "mc_question" in question.fields:
         raise RowError("captioning is graded by a language model")
@@ -96,7 +120,7 @@ def _kind(question: Row) -> str:
     return "caption_matching" if any(_CAPTION.match(line) for line in lines) else "multi-choice"
 
 
-def _item(question: Row, kind: str, number: int, *, paired: bool) -> Imported:
+def _item(question: Row, kind: str, number: int, *, group: str, paired: bool) -> Imported:
     video, dimension = question.text("video_id"), question.text("dim")
     asked, options, answer = _asked(question, kind)
     return Imported(
@@ -109,7 +133,7 @@ def _item(question: Row, kind: str, number: int, *, paired: bool) -> Imported:
             skill="other",
             benchmark="temp_compass",
             category=dimension,
-            group=video.partition("_")[0],
+            group=group,
             pair=f"{_origin(video)}/{dimension}/{kind}" if paired else "",
         ),
         other_videos=(f"videos/{video}",),

@@ -14,7 +14,14 @@ from merit_interp.benchmarks.importers.mvbench import Task, read_tasks, task_fil
 from merit_interp.benchmarks.importing import Benchmark, ImportOptions, Outcome
 
 _TASKS = {
-    name: Task(name, name, bounded=name in ("action_sequence", "action_localization"))
+    name: Task(
+        name,
+        name,
+        bounded=name in ("action_sequence", "action_localization"),
+        # tasks share sources and their names, and a video in two parts of a split would be worse
+        # than two videos in one group
+        one_name_one_video=True,
+    )
     for name in (
         "action_antonym",
         "action_count",

@@ -82,6 +82,17 @@ def test_videos_of_one_origin_are_one_group(tmp_path: Path) -> None:
     assert groups["9"] == groups["9_concat_1"] == "9"
 
 
+def test_a_video_of_two_others_links_them(tmp_path: Path) -> None:
+    videos = ("8", "21_8_0", "21", "30")
+    questions = {video: {"order": [CHOICE]} for video in videos}
+    write_annotations(tmp_path / "q/multi-choice.json", questions)
+    files = [f"{video}.mp4" for video in videos]
+    done = run_import("temp_compass", tmp_path / "q/multi-choice.json", files)
+    groups = {item.id.split("/")[2]: item.group for item in done.items.values()}
+    assert groups["8"] == groups["21"] == groups["21_8_0"]
+    assert groups["30"] != groups["8"]
+
+
 def test_order_reasons_and_the_rest_perceives(tmp_path: Path) -> None:
     done = run_import("temp_compass", write_questions(tmp_path / "q"), VIDEOS)
     skills = {item.category: item.skill for item in done.items.values()}
