@@ -152,7 +152,7 @@ def _is_named(said: str, match: re.Match[str], letters: str) -> bool:
 
 def _is_denied(said: str, match: re.Match[str]) -> bool:
     before = said[: match.start("letter")]
-    sentence = re.split(r"[.!?\n,;]|\bbut\b", before)[-1]
+    sentence = re.split(r"[.!?\n,;]|\b(?:but|so|therefore|thus|hence)\b", before)[-1]
     return bool(_DENIED_BEFORE.search(sentence) or _DENIED_AFTER.match(said[match.end("letter") :]))
 
 

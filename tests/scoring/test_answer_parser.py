@@ -61,6 +61,12 @@ def test_words_of_those_failures_are_read_where_they_are_options() -> None:
         ("The answer is A... wait. The answer is C", C),
         ("Option A shows a chair, option B a man. So the answer is B", B),
         ("Is the answer A? No, the answer is D.", D),
+        ("What about C? No. The answer: D", D), ("The answer is C or D, I choose D", D),
+        ("The answer is B, not A.", B), ("It isn't A, it's B", B), ("A and C are wrong, so B.", B),
+        ("(A) is incorrect, (B) is incorrect, (C) is correct", C), ("A is the correct answer", A),
+        ("It does not show it so C", C), ("The answer is not clear, but B seems right", B),
+        ("Question: What?\nA. sits down\nB. stands up\nAnswer: B", B), ("Answer：B", B),
+        ("{'answer': 'B'}", B), ("my answer would be a)", A), ("The answer is A – sits", A),
     ],
 )  # fmt: skip
 def test_a_cue_and_a_letter(text: str, option: int) -> None:
@@ -74,6 +80,7 @@ def test_a_cue_and_a_letter(text: str, option: int) -> None:
         ("C: runs", C), ("C.runs", C), ("(C) runs", C), ("（C）", C), ("A", A), ("a", A),
         ("A. A man sits down", A), ("He goes to the left.\nC", C), ("Surely C", C),
         ("<think>The answer is A, or B?</think>\n\nB", B), ("The answer is not A but B.", B),
+        ("B\n\nExplanation: A person walks", B), ("Option A", A), ("[[B]]", B),
         ("Neither A nor B fits, C", C), ("C fits, A is wrong", C), ("Not (A), B", B),
     ],
 )  # fmt: skip
@@ -91,7 +98,7 @@ def test_a_letter_in_parentheses(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "option"),
     [
-        ("He dances.", D), ("A man dances", D), ("He STANDS  up!", B),
+        ("Answer: A sits down", A), ("He dances.", D), ("A man dances", D), ("He STANDS  up!", B),
         ("he does not run, he dances", D),
         ("Between sits down and runs the answer is runs", C),
     ],
