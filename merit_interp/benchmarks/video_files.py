@@ -220,6 +220,8 @@ def _video_stream(container: Any, path: Path) -> Any:
     if stream is None:
         kinds = sorted({other.type for other in container.streams})
         raise VideoError(f"{path}: there is no video in it, only {', '.join(kinds) or 'nothing'}")
+    if stream.codec_context is None:
+        raise VideoError(f"{path}: its video is in a codec that is not known")
     return stream
 
 
@@ -257,7 +259,8 @@ def _read_pyav(path: Path, packets: PacketTable, indices: list[int]) -> ReadFram
                         from_start = True
                         continue
                     container.seek(key, stream=stream, backward=True)
-                run = _Run(packets, waiting, found, goes_far=not from_start)
+                size = (stream.width, stream.height)
+                run = _Run(packets, waiting, found, size, damage, goes_far=not from_start)
                 frames = _decoded(container, stream, damage)
                 run.read(_numbered(frames) if packets.by_count else frames)
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -267,13 +270,20 @@ def _read_pyav(path: Path, packets: PacketTable, indices: list[int]) -> ReadFram
     times = sorted(found)
     nearest = [_nearest(times, packets.pts[index]) for index in indices]
     replaced = sum(packets.pts[i] != time for i, time in zip(indices, nearest, strict=True))
-    problems = (f"{damage.packets} damaged packet(s)",) if damage.packets else ()
-    return ReadFrames(np.stack([found[time] for time in nearest]), replaced, problems)
+    return ReadFrames(np.stack([found[time] for time in nearest]), replaced, damage.problems)
 
 
 @dataclass
 class _Damage:
     packets: int = 0
+    """That do not decode."""
+    other_sizes: int = 0
+    """Frames that are not as large as the header says."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        counts = {"damaged packet(s)": self.packets, "frame(s) of another size": self.other_sizes}
+        return tuple(f"{count} {what}" for what, count in counts.items() if count)
 
 
 @dataclass
@@ -285,6 +295,9 @@ class _Run:
     """Times of wanted frames, ascending; those that came or will not come any more are taken."""
     found: dict[int, ndarray]
     """Pixels by time; where a frame cannot be decoded, those of the ones before and after it."""
+    size: tuple[int, int]
+    """Width and height that frames of another size are brought to, as decord does it."""
+    damage: _Damage
     goes_far: bool
     """Whether it ends where a later key frame lies before the next wanted one."""
 
@@ -314,7 +327,10 @@ class _Run:
 
     def _keep(self, frame: Any) -> None:
         if frame is not None and frame.pts not in self.found:
-            self.found[frame.pts] = _pixels(frame)
+            own = (frame.width, frame.height)
+            size = self.size if all(self.size) else own
+            self.damage.other_sizes += own != size
+            self.found[frame.pts] = _pixels(frame, *size)
 
     def _is_far(self, now: int) -> bool:
         pts = self.packets.pts
@@ -358,8 +374,8 @@ def _nearest(times: list[int], time: int) -> int:
     return min(times, key=lambda other: (abs(other - time), other))
 
 
-def _pixels(frame: Any) -> ndarray:
-    pixels: ndarray = frame.to_ndarray(format="rgb24")
+def _pixels(frame: Any, width: int, height: int) -> ndarray:
+    pixels: ndarray = frame.to_ndarray(format="rgb24", width=width, height=height)
     # phones write how the picture is to be turned; decord turns it
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
