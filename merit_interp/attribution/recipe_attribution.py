@@ -26,7 +26,9 @@ from merit_interp.attribution.settings import AttributionSettings
 from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSettings
 from merit_interp.benchmarks.decoding import write_reports
 from merit_interp.benchmarks.items import Item
+from merit_interp.benchmarks.video_controls import VideoControl, check_evidence, checked_controls
 from merit_interp.errors import SettingError, VideoError
+from merit_interp.merging.control_scores import check_black_frames
 from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.merging.item_sets import ItemSet
 from merit_interp.merging.recipe_models import merge_of
@@ -94,6 +96,9 @@ def attribute_recipe(
     check_run_directory(run, resume=resume, overwrite=overwrite)
     merge = merge_of(recipe, settings.placement)
     vlm = merge.vlm
+    controls = [VideoControl(c) for c in checked_controls(settings.shown_controls)]
+    check_evidence(settings.shown_controls, (i for c in item_sets.values() for i in c.read()[1]))
+    check_black_frames(controls, vlm)
     states = model_states(
         recipe, n_layers=vlm.n_layers, draws=settings.draws,
         randomised=settings.randomised if settings.controls else 0, seed=settings.seed,

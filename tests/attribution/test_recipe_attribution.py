@@ -216,6 +216,28 @@ def test_controls_that_are_asked_for_run_alone_and_say_which_items_they_are_not_
         dataclasses.replace(few, video_controls=("blue",)).checked()
 
 
+def test_controls_that_would_say_nothing_are_refused_before_a_run_is_touched(
+    recipe: Recipe,
+    item_file: ItemFile,
+    sets: dict[str, ItemSet],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bare = [
+        dataclasses.replace(item, evidence=(), video=str(item_file.path.parent / item.video))
+        for item in item_file.items
+    ]
+    write_items(tmp_path / "items.jsonl", bare)
+    asked = dataclasses.replace(SETTINGS, video_controls=("evidence_only",))
+    without = {"all": ItemSet(tmp_path / "items.jsonl")}
+    with pytest.raises(SettingError, match="no item names its evidence"):
+        attribute_recipe(recipe, without, asked, tmp_path / "run")
+    monkeypatch.setattr("merit_interp.merging.control_scores.drops_black_frames", lambda vlm: True)
+    with pytest.raises(SettingError, match="drops as padding, so black would show fewer frames"):
+        attribute_recipe(recipe, sets, SETTINGS, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_items_are_drawn_by_seed_in_their_order(item_file: ItemFile) -> None:
     drawn = drawn_items(item_file.items, 3, seed=1)
     assert len(drawn) == 3
