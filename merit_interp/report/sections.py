@@ -150,7 +150,7 @@ def controls_section(findings: Findings) -> Section | None:
 def pairs_section(findings: Findings) -> Section | None:
     """Questions that come in pairs: how often every answer of a pair is right."""
     pairs = findings.pairs[findings.pairs["model"].isin([VLM, MERGED])]
-    if pairs.empty:
+    if pairs.empty or findings.part is not None:
         return None
     return _section(
         "pairs", "Pairs of questions", "pairs.html.jinja", rows=_records(pairs),

@@ -22,6 +22,8 @@ SECTIONS = {
     "verdict": ("Reasoning rose", 0, 0),
     "recipe": ("Merged text layers: 3 of 8", 0, 1),
     "skills": ("Accuracy before (VLM) and after (merged)", 5, 2),
+    "controls": ("visual dependency", 2, 2),
+    "pairs": ("Where a benchmark is built from pairs", 1, 0),
     "layers": ("Zeroing self-attention in the recipe", 2, 4),
     "frames": ("Reasoning: the evidence holds", 1, 9),
     "lens": ("Logit lens: reasoning ends at", 1, 8),

@@ -55,6 +55,7 @@ def test_the_page_of_a_part_does_not_judge_the_merge(part: str, study: Path) -> 
     page = page_of(study / part)
     assert "In short" not in page.words
     assert "Before and after" not in page.words
+    assert "Pairs of questions" not in page.words
     assert "Nothing was scored" not in page.words
     assert "one part of a study" in page.words
     assert page.words.count(COMMANDS[part]) == 1
