@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from merit_interp.benchmarks.video_controls import CONTROLS, VideoControl
 from merit_interp.benchmarks.videos import Video
 from merit_interp.models.loading import LoadedModel
 from merit_interp.recipe import Scoring
+from merit_interp.records import ControlScore
 from merit_interp.scoring.evaluation import Evaluation
 
 LETTER = Scoring(answers="letter", max_frames=8)
@@ -101,3 +103,19 @@ def test_pixels_under_a_control_are_what_the_cache_was_made_of(
         direct = vlm.model(**evaluation.pixel_inputs(batch)).logits
         cached = vlm.model(**evaluation.batch_inputs(batch)).logits
     torch.testing.assert_close(direct, cached, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("how", [{"answers": "generated", "max_new_tokens": 2}, {"circular": True}])
+def test_other_ways_of_answering_go_with_controls(
+    vlm: LoadedModel, item_file: ItemFile, how: dict[str, object]
+) -> None:
+    file = with_evidence(item_file)
+    scoring = Scoring(max_frames=8, **how)  # type: ignore[arg-type]
+    evaluation = Evaluation(
+        vlm, file, file.items[:3], scoring, control=VideoControl("evidence_removed")
+    )
+    scores = [ControlScore.of(s, "evidence_removed") for s in evaluation.scores("vlm", "vlm")]
+    assert [score.status == "not_applicable" for score in scores] == [False, True, True]
+    assert bool(scores[0].texts or scores[0].rotations)
+    for score in scores:
+        assert ControlScore.from_row(json.loads(json.dumps(score.to_row()))) == score
