@@ -110,7 +110,11 @@ def recipe_item_set(
 
 
 def split_remark(recipe: Recipe, chosen: ItemSet) -> str | None:
-    """One line on what a user should know of a recipe's own items; None where all is as it was."""
+    """One line on what a user should know of a recipe's own items; None where all is as it was.
+
+    Raises:
+        ItemError: The file has changed so that it no longer splits as it did, or has faults.
+    """
     known = recipe.items
     if known is None or chosen.path != Path(known.source) or not chosen.path.exists():
         return None
@@ -120,5 +124,6 @@ def split_remark(recipe: Recipe, chosen: ItemSet) -> str | None:
             "search saw; search again, or use --items with other items"
         )
     if items_digest(chosen.path) != known.sha256:
+        chosen.read()  # one line is enough where it cannot be used at all
         return f"{chosen.path} has changed since the recipe was searched"
     return None

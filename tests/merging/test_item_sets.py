@@ -72,6 +72,8 @@ def test_a_file_that_splits_otherwise_is_refused_in_one_line(recipe: Recipe) -> 
     with pytest.raises(ItemError, match="does not split as it did") as refused:
         recipe_item_set(recipe).read()
     assert "\n" not in str(refused.value)
+    with pytest.raises(ItemError, match="does not split as it did"):
+        split_remark(recipe, recipe_item_set(recipe))
     # all of it is no part that the search could have seen or not
     assert len(recipe_item_set(recipe, "all").read()[1]) == 42
 
