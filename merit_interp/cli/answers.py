@@ -17,6 +17,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from merit_interp.cli.tables import ABBREVIATIONS
 from merit_interp.errors import SettingError
 from merit_interp.recipe import Recipe
 from merit_interp.scoring_settings import Scoring, changed_scoring, without_orders
@@ -83,7 +84,7 @@ def _circular(frame: pd.DataFrame) -> Table:
         if model == MERGED and vlm is not None:
             shares = (merged["chance_always"], vlm["always_right"], merged["always_right"])
             table.add_row(
-                item_set, skill, str(merged["n_items"]),
+                item_set, ABBREVIATIONS.get(skill, skill), str(merged["n_items"]),
                 *(f"{100 * share:.1f}" for share in shares), _change(merged),
             )  # fmt: skip
     return table

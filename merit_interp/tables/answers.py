@@ -83,7 +83,8 @@ LETTER_COLUMNS = {
 }
 """Of the items that have the letter: its mean `probability` among the letters, the share in which
 it is `chosen` and is `right`, and the `excess` of the one over the other; over all orders of
-options where they were asked, where each letter is right equally often."""
+options where they were asked, where each letter is right equally often. Generated texts that were
+not read are left out."""
 
 Cell = tuple[str, str, str]
 
@@ -152,7 +153,7 @@ def letter_table(scores: Iterable[ItemScore], *, seed: int = 0) -> pd.DataFrame:
     """One row for each item set, model and letter, over all skills; no draws of random layers.
 
     Args:
-        scores: Scores by letters, or of generated answers; items that failed are left out.
+        scores: Scores by letters, or of generated answers; items without an answer are left out.
         seed: Seed of the bootstrap.
 
     Returns:
@@ -160,7 +161,8 @@ def letter_table(scores: Iterable[ItemScore], *, seed: int = 0) -> pd.DataFrame:
     """
     by_model: dict[tuple[str, str], list[ItemScore]] = {}
     for score in scores:
-        if score.log_probs and not is_random_draw(score.model):
+        is_read = any(letter is not None for letter in score.letters_chosen)
+        if is_read and not is_random_draw(score.model):
             by_model.setdefault((score.item_set, score.model), []).append(score)
     rows = []
     for (item_set, model), own in _listed(by_model):
@@ -283,10 +285,11 @@ def _circular(
 def _letter(having: Sequence[ItemScore], place: int, seed: int) -> dict[str, float | int | bool]:
     chosen, right, probability = [], [], []
     for score in having:
-        letters, n = score.letters_chosen, len(score.log_probs)
+        n = len(score.log_probs)
+        read = {r: letter for r, letter in enumerate(score.letters_chosen) if letter is not None}
         orders = score.rotations or (score.log_probs,)
-        chosen.append(sum(letter == place for letter in letters) / len(letters))
-        right.append(sum((score.answer - r) % n == place for r in range(len(orders))) / len(orders))
+        chosen.append(sum(letter == place for letter in read.values()) / len(read))
+        right.append(sum((score.answer - r) % n == place for r in read) / len(read))
         probability.append(sum(_share(order, place) for order in orders) / len(orders))
     excess = [a - b for a, b in zip(chosen, right, strict=True)]
     groups = [score.group for score in having]

@@ -148,7 +148,16 @@ def test_generated_texts_are_counted_by_rule_and_unread_ones_are_wrong() -> None
     assert skills.loc["reasoning", ["n_items", "n_failed", "accuracy"]].tolist() == [2, 0, 0.5]
     assert skills.loc["perception", ["n_items", "n_failed", "accuracy"]].tolist() == [1, 1, 1.0]
     letters = letter_table(said).set_index("letter")
-    assert letters.loc["D", ["chosen", "right"]].tolist() == [0.0, pytest.approx(1 / 3)]
+    # the text that was not read is of no letter
+    assert letters.loc["D", ["n_items", "chosen", "right"]].tolist() == [2, 0.0, 0.0]
+    assert letters.loc["A", ["chosen", "right"]].tolist() == [0.5, 0.5]
+    some = dataclasses.replace(
+        score(1, 0.0, 1.0), texts=("A", "?", "?", "?"), parses=("letter", *["none"] * 3),
+        read=(0, None, None, None),
+    )  # fmt: skip
+    of_some = letter_table([some]).set_index("letter")
+    assert of_some["chosen"].tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert of_some["right"].tolist() == [0.0, 1.0, 0.0, 0.0]
 
 
 def test_an_unread_answer_of_one_draw_is_no_failure() -> None:
