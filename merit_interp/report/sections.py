@@ -53,7 +53,8 @@ class Section:
 
 def sections(findings: Findings) -> list[Section]:
     """All sections that the run has records for, in reading order."""
-    made = (make(findings) for make in SECTIONS)
+    left_out = () if findings.part is None else OF_A_WHOLE_STUDY
+    made = (make(findings) for make in SECTIONS if make not in left_out)
     return [section for section in made if section is not None]
 
 
@@ -91,8 +92,7 @@ def recipe_section(findings: Findings) -> Section | None:
 
 def skills_section(findings: Findings) -> Section | None:
     """Before and after on every item set, the baselines, and all numbers."""
-    # a part of a study scores few items, against no baseline
-    if findings.summary.empty or findings.part is not None:
+    if findings.summary.empty:
         return None
     item_sets = list(dict.fromkeys(findings.summary["item_set"]))
     skills = [s for s in SKILL_MARKS if s in set(findings.summary["skill"])]
@@ -150,7 +150,7 @@ def controls_section(findings: Findings) -> Section | None:
 def pairs_section(findings: Findings) -> Section | None:
     """Questions that come in pairs: how often every answer of a pair is right."""
     pairs = findings.pairs[findings.pairs["model"].isin([VLM, MERGED])]
-    if pairs.empty or findings.part is not None:
+    if pairs.empty:
         return None
     return _section(
         "pairs", "Pairs of questions", "pairs.html.jinja", rows=_records(pairs),
@@ -234,6 +234,14 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     training_section,
     provenance_section,
 )
+OF_A_WHOLE_STUDY = (
+    verdict_section,
+    skills_section,
+    answers_section,
+    controls_section,
+    pairs_section,
+)
+"""Not on the page of a part, which scores few items and no baseline."""
 
 
 def _json(settings: Mapping[str, Any]) -> str:
