@@ -19,11 +19,22 @@ import typer
 
 from merit_interp.cli.mask import numbers_of
 from merit_interp.cli.merge_options import BaseOption, MethodOption, SetOption, settings_of
-from merit_interp.cli.options import DeviceOption, DtypeOption, JsonOption
+from merit_interp.cli.options import (
+    DeviceOption,
+    DtypeOption,
+    FpsOption,
+    JsonOption,
+    MaxSideOption,
+    SamplingOption,
+)
 from merit_interp.errors import SettingError
 
 if TYPE_CHECKING:
     from merit_interp.recipe import Recipe
+
+
+SCORING = ("answers", "max-frames", "sampling", "fps", "max-side")
+"""Options on how a schedule's items are shown and asked."""
 
 
 def merge(
@@ -72,6 +83,9 @@ def merge(
     max_frames: Annotated[
         int | None, typer.Option(min=1, help="With --schedule: most frames of a video.")
     ] = None,
+    sampling: SamplingOption = None,
+    fps: FpsOption = None,
+    max_side: MaxSideOption = None,
     answers: Annotated[
         str | None,
         typer.Option(help="With --schedule: how items are asked, letter or option_text."),
@@ -101,6 +115,7 @@ def merge(
         "coefficient": coefficient, "weights": weights, "pattern": pattern,
         "projections": projections, "set": settings or None, "seed": seed,
         "schedule": schedule, "items": items, "max-frames": max_frames,
+        "sampling": sampling, "fps": fps, "max-side": max_side,
         "answers": answers,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
@@ -155,7 +170,7 @@ def _chosen(recipe: Path | None, options: Mapping[str, Any], device: str, dtype:
     pair = options["vlm"], options["backbone"]
     if "schedule" in options:
         return _scheduled(pair, options, device, dtype)
-    for name in ("items", "max-frames", "answers"):
+    for name in ("items", *SCORING):
         if name in options:
             raise SettingError(f"--{name} is for a schedule", valid="--schedule attention with it")
     return plain_recipe(*pair, **_fields(options))
@@ -166,21 +181,20 @@ def _scheduled(
 ) -> Recipe:
     from merit_interp.merging.scheduled_recipe import scheduled_recipe
     from merit_interp.models.loading import Placement
-    from merit_interp.recipe import Scoring
+    from merit_interp.scoring_settings import Scoring, changed_scoring
 
     if options["schedule"] != "attention":
         raise SettingError(f"no schedule {options['schedule']!r}", valid="attention")
     if "items" not in options:
         raise SettingError("--schedule attention needs items", valid="--items items.jsonl")
-    asked = {
-        name.replace("-", "_"): options[name]
-        for name in ("answers", "max-frames")
-        if name in options
-    }
+    asked = {name.replace("-", "_"): options[name] for name in SCORING if name in options}
     if asked.get("answers") not in (None, "letter", "option_text"):
         raise SettingError(f"answers {asked['answers']!r}", valid="letter or option_text")
+    if "fps" in asked:
+        asked.setdefault("sampling", "fps")
+    scoring = changed_scoring(Scoring(), **asked)
     return scheduled_recipe(
-        *pair, options["items"], scoring=Scoring(**asked), placement=Placement(device, dtype),
+        *pair, options["items"], scoring=scoring, placement=Placement(device, dtype),
         **_fields(options),
     )  # fmt: skip
 

@@ -111,10 +111,13 @@ def test_the_attention_schedule_as_a_merge(world: World, tmp_path: Path, command
         assert recipe.coefficient(layer, "q") == pytest.approx(wanted, abs=0.01)
     text = command(
         "merge", *words, "--weights", "text", "--layers", "1-3", "--method", "slerp",
-        "--answers", "option_text", "--out", tmp_path / "b",
+        "--answers", "option_text", "--fps", 2, "--max-side", 16, "--out", tmp_path / "b",
     )  # fmt: skip
     assert text.code == 0, text.err
     recipe = read_recipe(tmp_path / "b" / "recipe.json")
+    assert recipe.items is not None
+    shown = recipe.items.scoring
+    assert (shown.sampling, shown.fps, shown.max_side) == ("fps", 2.0, 16)
     assert (recipe.weights, recipe.method) == ("text", "slerp")
     assert 0 not in recipe.layers
 
