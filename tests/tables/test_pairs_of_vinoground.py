@@ -1,4 +1,4 @@
-"""From Vinoground's published files to its three scores, held against the official script's count."""
+"""From Vinoground's published files to its three scores, as the official script counts them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_text_video_and_group_scores_are_the_official_ones(tmp_path: Path, seed:
             item=name, model="vlm", recipe="vlm", skill=item.skill, category=item.category,
             group=item.group, answer=item.answer, item_set="vinoground", pair=item.pair,
             pair_part=item.pair_part,
-            log_probs=tuple(0.0 if (i == item.answer) == bool(said[name]) else -1.0 for i in (0, 1)),
+            log_probs=tuple(-float((i == item.answer) != bool(said[name])) for i in (0, 1)),
         )
         for name, item in items.items()
     ]  # fmt: skip
