@@ -13,7 +13,8 @@ else, so that a two-sided test at level `a` finds it with power `1 - b` where
 Sources: Miettinen 1968, Biometrics 24:339; Connor 1987, Biometrics 43:207, there with normal
 quantiles. Here `n` is the number of items divided by the design effect of clusters, and `t` are
 quantiles of Student's distribution on clusters - 1 degrees of freedom (Donner & Klar 2000, "Design
-and Analysis of Cluster Randomization Trials"), as in the intervals of this package.
+and Analysis of Cluster Randomization Trials"), as in the intervals of this package. A difference
+of `d` needs discordant items in a share of `d` at least, so `p` is never taken below it.
 
 This file must not know items or models.
 """
@@ -64,14 +65,14 @@ def detectable_difference(
     Args:
         n_items: Items that both models answer.
         n_clusters: Videos that they lie on.
-        discordance: Share of the items that one model has right and the other not, in (0, 1].
+        discordance: Share of the items that one model has right and the other not, in (0, 1]; a
+            difference that is larger has all its discordant items on one side.
         effect: Design effect of the clusters.
         level: Two-sided level of the test.
         power: How often it is to find the difference.
 
     Returns:
-        A share in (0, discordance]; None if not even a set where every discordant item goes one
-        way would do.
+        A share in (0, 1]; None if not even a change on every item would do.
     """
     if n_clusters < 2:
         return None
@@ -81,14 +82,14 @@ def detectable_difference(
             difference,
             n_items=n_items,
             n_clusters=n_clusters,
-            discordance=discordance,
+            discordance=max(discordance, difference),
             effect=effect,
             level=level,
         )
 
-    if missing(discordance) > 0.0:
+    if missing(1.0) > 0.0:
         return None
-    return float(brentq(missing, 0.0, discordance))
+    return float(brentq(missing, 0.0, 1.0))
 
 
 def power_to_find(

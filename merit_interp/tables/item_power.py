@@ -78,7 +78,7 @@ class PowerRow:
     correlation: float
     source: str
     detectable: float | None
-    """Difference in accuracy, a share; None: not even the whole discordance would be seen."""
+    """Difference in accuracy, a share; None: not even a change on every item would be seen."""
 
     @property
     def warning(self) -> str | None:
@@ -88,13 +88,7 @@ class PowerRow:
         if self.n_videos < 2:
             return "too small: one video has no interval"
         if self.detectable is None:
-            return (
-                "too small: no change would be seen, not even if all of the "
-                f"{self.discordance:.0%} of items that differ went one way"
-            )
-        if self.n_items * self.discordance / self.design_effect < FEWEST_DISCORDANT:
-            expected = self.n_items * self.discordance / self.design_effect
-            return f"too small: about {expected:.0f} independent items would differ"
+            return "too small: not even a change on every item would be seen"
         if self.detectable > COARSE:
             return f"too small: a change below {100 * self.detectable:.0f} points is noise here"
         return None

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import bdtrc, stdtrit
 
 from merit_interp.statistics.clusters import group_by_cluster
 from merit_interp.statistics.paired import paired_difference
@@ -129,8 +129,16 @@ def test_more_items_fewer_discordant_ones_and_less_clustering_show_more() -> Non
     assert least(effect=1.0) < least() < least(effect=2.0)
 
 
+def test_a_difference_needs_as_many_discordant_items() -> None:
+    for n in (100, 240, 1000):
+        least = detectable_difference(n_items=n, n_clusters=n, discordance=0.001, effect=1.0)
+        assert least is not None
+        # six that change, all one way, are the fewest with a two-sided sign-flip p below 5%
+        assert float(bdtrc(5.0, n, least)) == pytest.approx(0.8, abs=0.05)
+
+
 def test_a_set_that_can_show_nothing() -> None:
-    assert detectable_difference(n_items=9, n_clusters=9, discordance=0.2, effect=1.0) is None
+    assert detectable_difference(n_items=4, n_clusters=4, discordance=0.2, effect=1.0) is None
     assert detectable_difference(n_items=90, n_clusters=1, discordance=0.2, effect=1.0) is None
     assert detectable_difference(n_items=0, n_clusters=0, discordance=0.2, effect=1.0) is None
 

@@ -79,9 +79,9 @@ def test_sets_that_are_too_small_are_called_so() -> None:
     reasoning, perception = power_rows(items(177, 55), SplitSettings(), {})[:2]
     assert reasoning.warning is None
     assert perception.warning == "too small: a change below 17 points is noise here"
-    few = power_rows(items(8, 45), SplitSettings(), {})
-    assert "not even if all of the 20%" in str(few[0].warning)
-    assert "about 9 independent items would differ" in str(few[1].warning)
+    few = power_rows(items(4, 20), SplitSettings(), {})
+    assert few[0].warning == "too small: not even a change on every item would be seen"
+    assert "a change below 3" in str(few[1].warning)
     assert power_rows(items(9, 0), SplitSettings(), {})[1].warning == "no items"
     one_video = power_rows(items(9, 0, each=9), SplitSettings(), {})
     assert [row.part for row in one_video] == ["all", "all"]
