@@ -66,26 +66,21 @@ class DecodingProcess:
             VideoError: It cannot be decoded, the time is over, or the decoder died of it.
         """
         with self._lock:
-            child = self._running()
-            done = False
+            deadline = time.monotonic() + limit_s
             try:
-                row, frames = self._answer(child, path, request, limit_s)
-                done = True
+                if self._child is not None:
+                    # what that one dies of may be an earlier video's doing: then a fresh one is
+                    # asked, within the same time
+                    with contextlib.suppress(_Ended):
+                        return _checked(path, *self._answer(path, request, deadline))
+                return _checked(path, *self._answer(path, request, deadline))
+            except _Ended as ended:
+                raise VideoError(f"{path}: the decoder died{ended}") from None
             except TimeoutError:
                 raise VideoError(
                     f"{path}: not decoded within {limit_s:g} s; the decoder was stopped",
                     valid="a whole video file, or a higher --video-time-limit",
                 ) from None
-            except (_Ended, BrokenPipeError):
-                raise VideoError(f"{path}: the decoder died{self._last_words(child)}") from None
-            finally:
-                # after Ctrl-C too: half an answer would be taken for the next one's
-                if not done:
-                    self._end()
-        if "problem" in row:
-            problem = row["problem"].replace(str(path.absolute()), str(path), 1)
-            raise VideoError(problem, valid=row["valid"])
-        return row, frames
 
     def close(self) -> None:
         """End the child, if there is one; the next request starts another."""
@@ -129,12 +124,38 @@ class DecodingProcess:
                 fcntl.fcntl(self._child.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
 
     def _answer(
-        self, child: subprocess.Popen[bytes], path: Path, request: FrameRequest, limit_s: float
+        self, path: Path, request: FrameRequest, deadline: float
     ) -> tuple[dict[str, Any], ndarray]:
-        deadline = time.monotonic() + limit_s
+        """Ask the child that there is, or a new one; one that does not answer is ended.
+
+        Raises:
+            TimeoutError: The deadline came first.
+            _Ended: The child died; says of what.
+        """
+        child = self._running()
+        answered = False
+        try:
+            answer = self._exchange(child, path, request, deadline)
+            answered = True
+        except (_Ended, BrokenPipeError):
+            raise _Ended(self._last_words(child)) from None
+        finally:
+            # after Ctrl-C too: half an answer would be taken for the next one's
+            if not answered:
+                self._end()
+        return answer
+
+    def _exchange(
+        self,
+        child: subprocess.Popen[bytes],
+        path: Path,
+        request: FrameRequest,
+        deadline: float,
+    ) -> tuple[dict[str, Any], ndarray]:
         assert child.stdin is not None
         assert child.stdout is not None
-        asked = {"path": str(path.absolute()), "request": request.to_row(), "limit_s": limit_s}
+        left = max(0.0, deadline - time.monotonic())
+        asked = {"path": str(path.absolute()), "request": request.to_row(), "limit_s": left}
         child.stdin.write(json.dumps(asked).encode() + b"\n")
         child.stdin.flush()
         output = child.stdout.fileno()
@@ -174,6 +195,13 @@ class DecodingProcess:
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
+
+
+def _checked(path: Path, row: dict[str, Any], frames: ndarray) -> tuple[dict[str, Any], ndarray]:
+    if "problem" in row:
+        problem = row["problem"].replace(str(path.absolute()), str(path), 1)
+        raise VideoError(problem, valid=row["valid"])
+    return row, frames
 
 
 def _received(descriptor: int, buffer: Filled, deadline: float) -> Filled:

@@ -40,6 +40,15 @@ def VideoReader(path, ctx):
     print("the last words", file=sys.stderr, flush=True)
     ctypes.string_at(0)
 """
+CRASHES_LATE = """
+import ctypes
+calls = []
+def VideoReader(path, ctx):
+    if calls:
+        ctypes.string_at(0)
+    calls.append(path)
+    raise DECORDError("no more")
+"""
 PRINTS = """
 import sys
 def VideoReader(path, ctx):
@@ -158,6 +167,18 @@ def test_a_crash_is_one_failed_video_with_the_last_words(
     inject(CRASHES, tmp_path, monkeypatch)
     with pytest.raises(VideoError, match=r"the decoder died \(SIGSEGV\): the last words"):
         process.ask(clip, REQUEST, limit_s=LIMIT_S)
+
+
+def test_a_crash_in_a_used_child_is_tried_again_in_a_fresh_one(
+    process: DecodingProcess, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # it dies of its second video, whichever that is: the first one's doing
+    inject(CRASHES_LATE, tmp_path, monkeypatch)
+    pids = set()
+    for _ in range(3):
+        assert process.ask(clip, REQUEST, limit_s=LIMIT_S)[1].shape == (4, 32, 32, 3)
+        pids.add(process.pid)
+    assert len(pids) == 3
 
 
 def test_what_a_decoder_prints_blocks_nothing_and_is_a_problem(
