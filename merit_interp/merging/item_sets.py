@@ -105,7 +105,9 @@ def recipe_item_set(
         seed=shares.get("seed", 0),
         held_out_share=shares.get("held_out_share", 0.0),
         # another file's parts were never anybody's
-        split_hash=known.split_hash if known and path is None else None,
+        split_hash=known.split_hash
+        if known and source.resolve() == Path(known.source).resolve()
+        else None,
     )
 
 

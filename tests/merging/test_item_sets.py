@@ -74,6 +74,9 @@ def test_a_file_that_splits_otherwise_is_refused_in_one_line(recipe: Recipe) -> 
     assert "\n" not in str(refused.value)
     with pytest.raises(ItemError, match="does not split as it did"):
         split_remark(recipe, recipe_item_set(recipe))
+    # and so it is under the name that a user gives it
+    with pytest.raises(ItemError, match="does not split as it did"):
+        recipe_item_set(recipe, "validation", path=Path(recipe.items.source)).read()
     # all of it is no part that the search could have seen or not
     assert len(recipe_item_set(recipe, "all").read()[1]) == 42
 
