@@ -23,6 +23,8 @@ FIGURES = {
     "frames-shift": "attribution-shift",
 }
 """Name in README and name in the run."""
+CONTROLS = "video-controls"
+"""Name in README of what the video controls show, a run of its own below the demo's."""
 ITEM, PLACE = "frames-item", 1
 """Name in README of one item's frames, and its place among the typical items, two of a kind: the
 second that merging turned right, since beside the first one's VLM the merged scores are faint."""
@@ -43,8 +45,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE)
     out = parser.parse_args().out
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
-        run = mi.open_run(mi.demo_run(HERE.parent / "runs/demo", parts=("mask", "attribute")))
+        made = mi.demo_run(HERE.parent / "runs/demo", parts=("mask", "attribute", "controls"))
+        run = mi.open_run(made)
         figures = {name: run.figure(own) for name, own in FIGURES.items()}
+        figures[CONTROLS] = mi.open_run(made / "controls").figure("video-controls-0")
         figures[ITEM] = run.item_figure(run.examples(each=2)[PLACE].item).figure
         drawn = {Path(scratch, f"{name}.png"): figure for name, figure in figures.items()}
         write_pictures(drawn)

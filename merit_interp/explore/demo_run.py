@@ -19,8 +19,10 @@ from merit_interp.record_files import FINISHED_MARKER
 
 VARIABLE = "MERIT_INTERP_RUN"
 """Environment variable that names another run; nothing is made there."""
-PARTS = ("mask", "attribute", "lens")
-"""Commands whose results lie below a run, each in the directory of its name."""
+PARTS = ("mask", "attribute", "lens", "controls")
+"""What may lie below a run, each in the directory of its name; the first three are commands."""
+CONTROLS = "black,shuffled,evidence_only,evidence_removed"
+"""What `controls` shows in place of each video."""
 
 
 def demo_run(directory: str | Path = "runs/demo", *, parts: Sequence[str] = ()) -> Path:
@@ -45,8 +47,16 @@ def demo_run(directory: str | Path = "runs/demo", *, parts: Sequence[str] = ()) 
     for part in parts:
         if not (directory / part / FINISHED_MARKER).exists():
             again = ["--resume"] if (directory / part).is_dir() else []
-            _run(part, "--recipe", str(directory / "recipe.json"), *again)
+            _run(*_command(part, directory), *again)
     return directory
+
+
+def _command(part: str, directory: Path) -> list[str]:
+    recipe = ["--recipe", str(directory / "recipe.json")]
+    if part == "controls":
+        out = str(directory / part)
+        return ["evaluate", *recipe, "--out", out, "--video-control", CONTROLS]
+    return [part, *recipe]
 
 
 def _run(*arguments: str) -> None:

@@ -15,12 +15,13 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from merit_interp.explore.demo_run import PARTS, VARIABLE, demo_run
+from merit_interp.explore.demo_run import VARIABLE, demo_run
 from merit_interp.record_files import FINISHED_MARKER
 from tests.analyses.test_notebooks import ANALYSES, NOTEBOOKS
 from tests.chromium import needs_chromium
 
 LIMIT_SECONDS = 120
+PARTS = ("mask", "attribute", "lens")
 DEMO = ANALYSES.parent / "runs" / "demo"
 
 

@@ -36,6 +36,12 @@ def test_what_is_missing_is_made(tmp_path: Path, commands: list[list[str]]) -> N
     ]
 
 
+def test_controls_are_an_evaluation_of_their_own(tmp_path: Path, commands: list[list[str]]) -> None:
+    demo_run(tmp_path, parts=["controls"])
+    assert commands[1][0] == "evaluate"
+    assert commands[1][commands[1].index("--out") + 1] == str(tmp_path / "controls")
+
+
 def test_what_is_there_is_not_made_again(tmp_path: Path, commands: list[list[str]]) -> None:
     (tmp_path / "mask").mkdir()
     (tmp_path / "finished.json").touch()
@@ -57,7 +63,9 @@ def test_another_run_is_left_as_it_is(
 
 
 def test_what_cannot_be_made_is_one_line(tmp_path: Path, commands: list[list[str]]) -> None:
-    with pytest.raises(SettingError, match="no part 'masks'; valid: mask, attribute, lens"):
+    with pytest.raises(
+        SettingError, match="no part 'masks'; valid: mask, attribute, lens, controls"
+    ):
         demo_run(tmp_path, parts=["masks"])
     (tmp_path / "finished.json").touch()
     with pytest.raises(RunError, match=r"`merit-interp attribute --recipe .*` did not end well"):
