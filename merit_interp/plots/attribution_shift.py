@@ -56,9 +56,9 @@ class ShiftPanel:
     @property
     def text(self) -> str:
         """Change with its interval, in points."""
-        ends = f"95% {100 * self.low:+.1f} to {100 * self.high:+.1f}".replace("-", "−")
+        ends = f"95% {100 * self.low:+z.1f} to {100 * self.high:+z.1f}".replace("-", "−")
         interval = "no interval" if math.isnan(self.low) else ends
-        change = f"{100 * self.difference:+.1f}".replace("-", "−")
+        change = f"{100 * self.difference:+z.1f}".replace("-", "−")
         return f"{change} points ({interval}), {len(self.items)} items"
 
 

@@ -70,7 +70,7 @@ def _moved(row: pd.Series) -> str:
         word = "it moved TO the evidence"
     elif row["difference_high"] < 0:
         word = "it moved AWAY from the evidence"
-    size = f"{row['effect_size']:.2f}".replace("-", "−")
+    size = f"{row['effect_size']:z.2f}".replace("-", "−")
     return f"{word}, {_points(row)}, d = {size}"
 
 
