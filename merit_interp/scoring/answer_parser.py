@@ -77,6 +77,8 @@ _DENIED_AFTER = re.compile(
     r"(?:is|are|was|were|do|does|can|seems?|cannot)(?:n't|\s+not|\s+(?:\w+\s+)?(?:incorrect|wrong|"
     r"false|excluded|impossible|unlikely|out)\b|\s+be\s+(?:excluded|ruled|eliminated))",
 )
+_TOLD_APART = 12
+"""Characters of an option by which it is known where a model says it over again."""
 _BECAUSE = r"(?:because|since|as|due|based|which|given|for)\b"
 
 
@@ -91,7 +93,7 @@ def parse_answer(text: str, options: Sequence[str]) -> ParsedAnswer:
     letters = string.ascii_uppercase[: len(options)]
     if (found := _by_cue(said, letters)) is not None:
         return ParsedAnswer(letters.index(found), "cue")
-    if (found := _listed(said, letters)) is not None:
+    if (found := _listed(said, letters, options)) is not None:
         return ParsedAnswer(letters.index(found), "letter")
     bare, enclosed = _standing(said, letters)
     # a letter in a sentence and another in parentheses contradict each other
@@ -156,16 +158,28 @@ def _is_denied(said: str, match: re.Match[str]) -> bool:
     return bool(_DENIED_BEFORE.search(sentence) or _DENIED_AFTER.match(said[match.end("letter") :]))
 
 
-def _listed(said: str, letters: str) -> str | None:
-    """The only letter that begins a line as those of a list do, or is all of a line."""
+def _listed(said: str, letters: str, options: Sequence[str]) -> str | None:
+    """The only letter that begins a line as those of a list do, or is all of a line.
+
+    None where the next letter follows on its line with its option: then the options are said over
+    again, and none is chosen.
+    """
     either = letters + letters.lower()
     pattern = rf"^[^\w\n]*(?P<letter>[{either}])(?:[.):](?!\w\.)|[^\w\n]*$)"
     found = {
-        match["letter"].upper()
+        match["letter"].upper(): said[match.end() :].partition("\n")[0]
         for match in re.finditer(pattern, said, re.MULTILINE)
         if not _is_denied(said, match)
     }
-    return found.pop() if len(found) == 1 else None
+    if len(found) != 1:
+        return None
+    ((letter, line),) = found.items()
+    after = letters.index(letter) + 1
+    if after < len(options):
+        begun = re.escape(_plain(options[after])[:_TOLD_APART])
+        if re.search(rf"(?<!\w){letters[after]}[.):]\s*{begun}", line, re.IGNORECASE):
+            return None
+    return letter
 
 
 def _standing(said: str, letters: str) -> tuple[set[str], set[str]]:

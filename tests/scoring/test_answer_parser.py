@@ -140,6 +140,23 @@ def test_what_is_no_answer(text: str) -> None:
     assert parse_answer(text, FOUR) == UNPARSED == ParsedAnswer(None, "none")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A. sits down B. stands up C. runs D. dances", "(A) sits down (B) stands up (C) runs",
+        "A) Sits down, B) Stands up, C) Runs", "C: runs; D: dances",
+    ],
+)  # fmt: skip
+def test_options_said_over_again_on_one_line_are_no_answer(text: str) -> None:
+    assert parse_answer(text, FOUR) == UNPARSED
+
+
+def test_an_option_said_with_words_on_the_next_one_is_an_answer() -> None:
+    for text in ("A. sits down, not B. He stays", "A. sits down\nOption B. stands up is later"):
+        assert read(text) == (A, "letter")
+    assert read("A. sits down B. stands up C. runs D. dances. Answer: B") == (B, "cue")
+
+
 def test_only_letters_that_the_item_has() -> None:
     for text in ("E", "The answer is E", "(E)", "E. the fifth"):
         assert read(text) == (None, "none")
