@@ -42,6 +42,8 @@ class Task:
     """Where pre-cut videos lie."""
     fps: float | None = None
     """Rate of its directories of frames."""
+    same_videos_as: str = ""
+    """Another task's folder, which holds videos of the same data set by the same names."""
     one_name_one_video: bool = False
     """A name that other tasks have too is the same video, though it lies in another folder."""
 
@@ -55,7 +57,14 @@ _TASKS = {
         Task("action_sequence", *_CHARADES),
         Task("action_prediction", *_CHARADES),
         Task("object_interaction", *_CHARADES),
-        Task("action_localization", "sta/sta_video", True, "sta/sta_video_segment"),
+        # Charades-STA names moments of the videos of Charades, which STAR asks about too
+        Task(
+            "action_localization",
+            "sta/sta_video",
+            True,
+            "sta/sta_video_segment",
+            same_videos_as=_CHARADES[0],
+        ),
         Task("episodic_reasoning", "tvqa/frames_fps3_hq", True, "tvqa/video_fps3_hq_segment", 3.0),
         Task("action_antonym", "ssv2_video"),
         Task("fine_grained_action", "Moments_in_Time_Raw/videos"),
@@ -130,6 +139,7 @@ def _item(item_id: str, name: str, task: Task, row: Row, options: ImportOptions)
     if drop and task.cut_folder:
         folders.insert(0, task.cut_folder)
     places = [f"{folder}/{video}" for folder in folders] + [video]
+    source = task.same_videos_as or task.folder
     return Imported(
         Item(
             id=item_id,
@@ -140,7 +150,7 @@ def _item(item_id: str, name: str, task: Task, row: Row, options: ImportOptions)
             skill="other",
             benchmark=name,
             category=task.name,
-            group=video if task.one_name_one_video else f"{task.folder}/{video}",
+            group=video if task.one_name_one_video else f"{source}/{video}",
             start_s=None if drop else bounds[0],
             end_s=None if drop else bounds[1],
             fps=task.fps,

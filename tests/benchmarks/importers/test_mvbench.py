@@ -104,6 +104,17 @@ def test_a_subset_is_a_task(tmp_path: Path) -> None:
     assert [Path(name).name for name in done.summary.source.annotations] == ["action_count.json"]
 
 
+def test_a_video_of_charades_is_one_recording_in_both_of_its_folders(tmp_path: Path) -> None:
+    for task in ("action_sequence", "action_localization", "action_count"):
+        write_annotations(tmp_path / f"json/{task}.json", [ROW])
+    videos = (f"{CHARADES}/K1.mp4", "sta/sta_video/K1.mp4", "perception/videos/K1.mp4")
+    items = run_import("mvbench", tmp_path / "json", videos).items
+    groups = {item.category: item.group for item in items.values()}
+    # else the search could see a video that the recipe is validated on
+    assert groups["action_localization"] == groups["action_sequence"]
+    assert groups["action_count"] != groups["action_sequence"]
+
+
 def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     write_annotations(tmp_path / "json/questions.json", [ROW])
     with pytest.raises(ItemError, match=r"holds no task's file; valid: action_sequence.json"):
