@@ -32,14 +32,11 @@ def item_sets_of(
     Raises:
         SettingError: There are no items to use, or two sets have one name.
     """
-    from merit_interp.merging.item_sets import recipe_item_set, split_remark
+    from merit_interp.merging.item_sets import recipe_item_set, searched_remark, split_remark
 
     if not named:
         chosen = recipe_item_set(recipe, split)
-        remark = split_remark(recipe, chosen)
-        if remark:
-            # beside the results, which may be JSON
-            print(f"merit-interp: {remark}", file=sys.stderr)
+        _tell(split_remark(recipe, chosen))
         return {chosen.split: chosen}
     sets: dict[str, ItemSet] = {}
     for entry in named:
@@ -48,7 +45,15 @@ def item_sets_of(
         if name in sets:
             raise SettingError(f"two item sets are called {name!r}", valid="--items NAME=PATH")
         sets[name] = recipe_item_set(recipe, split, path=Path(path))
+        if split is None:
+            _tell(searched_remark(recipe, sets[name]))
     return sets
+
+
+def _tell(remark: str | None) -> None:
+    if remark:
+        # beside the results, which may be JSON
+        print(f"merit-interp: {remark}", file=sys.stderr)
 
 
 def item_set_of(recipe: Recipe, items: str | None, split: str | None) -> ItemSet:

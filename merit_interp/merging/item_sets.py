@@ -105,10 +105,24 @@ def recipe_item_set(
         seed=shares.get("seed", 0),
         held_out_share=shares.get("held_out_share", 0.0),
         # another file's parts were never anybody's
-        split_hash=known.split_hash
-        if known and source.resolve() == Path(known.source).resolve()
-        else None,
+        split_hash=known.split_hash if known and _is_own(recipe, source) else None,
     )
+
+
+def searched_remark(recipe: Recipe, chosen: ItemSet) -> str | None:
+    """One line where a file that was named whole is the one that the recipe was searched on."""
+    searched = recipe.items is not None and recipe.items.split != "all"
+    if not searched or chosen.split != "all" or not _is_own(recipe, chosen.path):
+        return None
+    return (
+        f"{chosen.path} is what the recipe was searched on, and all of it is used: the search saw "
+        "some of these items; --split validation leaves them out"
+    )
+
+
+def _is_own(recipe: Recipe, path: Path) -> bool:
+    known = recipe.items
+    return known is not None and path.resolve() == Path(known.source).resolve()
 
 
 def split_remark(recipe: Recipe, chosen: ItemSet) -> str | None:

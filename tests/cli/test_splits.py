@@ -69,6 +69,18 @@ def test_every_verb_on_a_recipe_refuses_a_file_that_splits_otherwise(
         assert not (out / "scores.jsonl").exists()
 
 
+def test_the_file_of_the_search_named_whole_says_that_the_search_saw_it(
+    searched: Path, tmp_path: Path, command: Command
+) -> None:
+    items = Path(str(read_recipe(searched).items.source))  # type: ignore[union-attr]
+    words = ["evaluate", "--recipe", searched, "--items", items, "--limit", 2, "--draws", 0]
+    for more in ([], ["--split", "all"]):
+        ended = command(*words, *more, "--out", tmp_path / f"run {len(more)}")
+        assert ended.code == 0, ended.err
+        # who asks for all knows
+        assert ("the search saw some of these items" in ended.err) == (not more)
+
+
 @pytest.mark.parametrize("verb", ["evaluate", "mask", "attribute", "lens"])
 def test_a_part_that_there_is_not(
     searched: Path, tmp_path: Path, command: Command, verb: str

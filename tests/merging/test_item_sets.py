@@ -7,7 +7,7 @@ import pytest
 from merit_interp.benchmarks.items import Item, write_items
 from merit_interp.benchmarks.splits import SplitSettings, parts_of, split_hash
 from merit_interp.errors import ItemError, SettingError
-from merit_interp.merging.item_sets import ItemSet, recipe_item_set, split_remark
+from merit_interp.merging.item_sets import ItemSet, recipe_item_set, searched_remark, split_remark
 from merit_interp.models.fingerprints import items_digest
 from merit_interp.recipe import ItemsReference, ModelReference, Recipe
 
@@ -100,6 +100,17 @@ def test_a_recipe_from_before_splits_were_recorded_is_remarked_on(recipe: Recipe
     old = changed(recipe, split_hash=None)
     assert "may hold videos that the search saw" in str(split_remark(old, recipe_item_set(old)))
     assert split_remark(old, recipe_item_set(old, "all")) is None
+
+
+def test_the_file_of_the_search_named_whole_is_remarked_on(recipe: Recipe, tmp_path: Path) -> None:
+    assert recipe.items is not None
+    path = Path(recipe.items.source)
+    whole = recipe_item_set(recipe, path=path)
+    assert len(whole.read()[1]) == 40
+    assert "the search saw some of these items" in str(searched_remark(recipe, whole))
+    assert searched_remark(recipe, recipe_item_set(recipe, "validation", path=path)) is None
+    assert searched_remark(recipe, ItemSet(tmp_path / "other.jsonl")) is None
+    assert searched_remark(changed(recipe, split="all"), whole) is None
 
 
 def test_a_part_that_was_never_made_says_how_to_make_it(recipe: Recipe) -> None:
