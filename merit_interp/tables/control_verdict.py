@@ -94,7 +94,8 @@ def _level(control: str, skill: str, model: str, row: Row) -> str:
         f"{100 * row['video_accuracy']:.1f}% on the video as it is; "
         f"{measure} {interval_text(drop)}, {p_text(row['drop_p'])}."
     )
-    if drop.is_above(0.0):
+    # one video has no interval, and says neither
+    if drop.is_above(0.0) or not drop.is_defined:
         return text
     if drop.is_below(0.0):
         return f"{text} It answers {skill} questions {_BETTER.get(control, 'better')}."
@@ -129,6 +130,8 @@ def _change(control: str, skill: str, row: Row) -> str:
         return f"{text}: more than the VLM's."
     if change.is_below(0.0):
         return f"{text}: less than the VLM's."
+    if not change.is_defined:
+        return f"{text}."
     return f"{text}: not beyond its interval."
 
 

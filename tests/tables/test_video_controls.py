@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pandas as pd
@@ -178,3 +179,19 @@ def test_few_videos_are_named_as_the_reason_for_not_knowing() -> None:
     video, frame = answers("RRRRWW"), control_frame(under("black", "RRWWWW"))
     (line,) = control_lines(video_control_table(item_scores(video), frame), frame, "validation")
     assert "as well without the video, as far as this many videos can tell." in line
+
+
+def test_one_video_is_not_said_to_make_no_difference() -> None:
+    right = [score(item, True, video="one") for item in "abcd"]
+    black = [
+        ControlScore.of(score(item, False, video="one", model=model), "black")
+        for item in "abcd"
+        for model in ("vlm", "merged")
+    ]
+    both = [*right, *(dataclasses.replace(one, model="merged") for one in right)]
+    frame = control_frame(black)
+    lines = control_lines(video_control_table(item_scores(both), frame), frame, "validation")
+    vlm, _, change = lines
+    assert "visual dependency +100.0 points (interval undefined: too few videos)" in vlm
+    assert not any("as well" in line or "beyond its interval" in line for line in lines)
+    assert "merging changes visual dependency by" in change
