@@ -79,6 +79,8 @@ _DENIED_AFTER = re.compile(
 )
 _TOLD_APART = 12
 """Characters of an option by which it is known where a model says it over again."""
+_HEDGED = r"(?:(?:maybe|possibly|perhaps|probably|even|also|option|choice|answer)\s+)*"
+"""What may stand between "or" and the other letter of a doubt."""
 _BECAUSE = r"(?:because|since|as|due|based|which|given|for)\b"
 
 
@@ -148,7 +150,10 @@ def _is_named(said: str, match: re.Match[str], letters: str) -> bool:
             return False
     own_case = letters if letter.isupper() else letters.lower()
     other = rf"[(\[]?[{own_case}][)\]]?(?![\w'])"
-    doubted = rf"[)\]]?\s*(?:(?:or|and|/|&)\s*{other}|,\s*{other}\s*(?:$|[.,]|or\b|and\b))"
+    doubted = (
+        rf"[)\]]?\s*(?:(?:,?\s*or|and|/|&)\s*(?i:{_HEDGED}){other}"
+        rf"|,\s*{other}\s*(?:$|[.,]|or\b|and\b))"
+    )
     return not re.match(doubted, rest) and not _is_denied(said, match)
 
 
@@ -166,10 +171,11 @@ def _listed(said: str, letters: str, options: Sequence[str]) -> str | None:
     """
     either = letters + letters.lower()
     pattern = rf"^[^\w\n]*(?P<letter>[{either}])(?:[.):](?!\w\.)|[^\w\n]*$)"
+    doubt = rf"\s*(?:or|and|/|&)\s*(?i:{_HEDGED})[(\[]?[A-Z]\b"
     found = {
         match["letter"].upper(): said[match.end() :].partition("\n")[0]
         for match in re.finditer(pattern, said, re.MULTILINE)
-        if not _is_denied(said, match)
+        if not _is_denied(said, match) and not re.match(doubt, said[match.end() :])
     }
     if len(found) != 1:
         return None
@@ -192,7 +198,8 @@ def _standing(said: str, letters: str) -> tuple[set[str], set[str]]:
         if re.search(r"[(\[]\s*$", said[:start]) and re.match(r"\s*[)\]]", said[end:]):
             enclosed.add(letter.upper())
         elif letter.isupper() and not re.match(r"\.\w", said[end:]):
-            is_word = letter in "AI" and re.match(r"[ \t]+(?!(?:or|and) [A-Z]\b)\w", said[end:])
+            doubt = rf"(?:or|and) (?i:{_HEDGED})[A-Z]\b"
+            is_word = letter in "AI" and re.match(rf"[ \t]+(?!{doubt})\w", said[end:])
             if not is_word:
                 bare.add(letter)
     return bare, enclosed

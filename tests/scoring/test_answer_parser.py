@@ -151,6 +151,22 @@ def test_options_said_over_again_on_one_line_are_no_answer(text: str) -> None:
     assert parse_answer(text, FOUR) == UNPARSED
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is A or option B", "the answer is B or maybe C", "I think B, or perhaps D",
+        "Answer: A and possibly C", "Option A or option B", "A or maybe B", "(B) or possibly (C)",
+        "(B) or (C)",
+    ],
+)  # fmt: skip
+def test_a_doubt_with_words_between_its_letters_is_no_answer(text: str) -> None:
+    assert parse_answer(text, FOUR) == UNPARSED
+
+
+def test_another_letter_in_a_clause_of_its_own_is_no_doubt() -> None:
+    assert read("The answer is B, and A fits less") == (B, "cue")
+
+
 def test_an_option_said_with_words_on_the_next_one_is_an_answer() -> None:
     for text in ("A. sits down, not B. He stays", "A. sits down\nOption B. stands up is later"):
         assert read(text) == (A, "letter")
