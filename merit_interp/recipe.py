@@ -356,7 +356,11 @@ def read_recipe(path: Path) -> Recipe:
             f"no recipe at {path}", valid="a recipe.json written by `merit-interp search`"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot read recipe {path}: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "no text"
+        raise RecipeError(
+            f"cannot read recipe {path}: {reason}",
+            valid="a recipe.json written by `merit-interp search`",
+        ) from None
     recipe = parse_recipe(text, name=str(path))
     return _with_sources(recipe, lambda source: resolve_source(source, Path(path).parent))
 

@@ -11,10 +11,13 @@ which readers skip and the next appender cuts off. This file must not know what 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +27,10 @@ from merit_interp.errors import RunError
 
 FINISHED_MARKER = "finished.json"
 """Written last into a run directory; a run without it was interrupted."""
+
+_HELD: deque[tuple[tuple[int, int], int]] = deque()
+"""Device, inode and descriptor of the run directories that this process writes to."""
+_MOST_HELD = 16
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -235,19 +242,48 @@ def open_run_directory(path: Path, *, resume: bool = False, overwrite: bool = Fa
     """Make or reopen the directory of a run.
 
     Raises:
-        RunError: As `check_run_directory`, or it cannot be made or emptied.
+        RunError: As `check_run_directory`, it cannot be made or emptied, or another process
+            writes to it.
     """
     path = Path(path)
     check_run_directory(path, resume=resume, overwrite=overwrite)
     try:
         if overwrite and path.is_dir():
+            _hold(path)
             shutil.rmtree(path)
         path.mkdir(parents=True, exist_ok=True)
+        _hold(path)
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror}", valid="a directory that can be written"
         ) from None
     return path
+
+
+def _hold(path: Path) -> None:
+    """Keep a run directory for this process until it ends: two would mix their records.
+
+    Raises:
+        RunError: Another process holds it.
+        OSError: It cannot be opened.
+    """
+    stat = path.stat()
+    key = (stat.st_dev, stat.st_ino)
+    if any(held == key for held, _ in _HELD):
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno == errno.EWOULDBLOCK:
+            raise RunError(
+                f"another process is writing to {path}", valid="its end, or another --out"
+            ) from None
+        return  # a file system without locks
+    _HELD.append((key, descriptor))
+    if len(_HELD) > _MOST_HELD:
+        os.close(_HELD.popleft()[1])
 
 
 def finished_part(run_dir: Path, name: str, records: str) -> Path | None:

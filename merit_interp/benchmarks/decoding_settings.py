@@ -39,9 +39,19 @@ def frame_cache_directory(named: str | None) -> Path | None:
 
     The default lies in `MERIT_INTERP_CACHE`, or in the user's cache directory; where that variable
     is empty, nothing is kept.
+
+    Raises:
+        SettingError: It names no directory.
     """
+    if named == OFF:
+        return None
     if named is not None:
-        return None if named == OFF else Path(named).expanduser()
+        directory = Path(named).expanduser()
+        if not named or (directory.exists() and not directory.is_dir()):
+            raise SettingError(
+                f"frame cache {named!r} is no directory", valid="a directory, or off"
+            )
+        return directory
     root = os.environ.get("MERIT_INTERP_CACHE")
     if root == "":
         return None

@@ -161,6 +161,13 @@ def test_where_frames_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert frame_cache_directory(None) == tmp_path / "home" / "merit-interp" / "frames"
 
 
+def test_a_frame_cache_that_is_no_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for named in ("", str(tmp_path / "file")):
+        with pytest.raises(SettingError, match="is no directory; valid: a directory, or off"):
+            frame_cache_directory(named)
+
+
 def test_a_time_limit_of_nothing_is_refused() -> None:
     with pytest.raises(SettingError, match="a time limit of 0 s for a video; valid: more than 0"):
         DecodingSettings(time_limit_s=0.0)

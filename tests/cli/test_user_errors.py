@@ -85,6 +85,12 @@ def test_a_torn_recipe(recipe: Path, tmp_path: Path, command: Command) -> None:
     assert not (tmp_path / "merged").exists()
 
 
+def test_a_directory_for_a_recipe(tmp_path: Path, command: Command) -> None:
+    ended = command("merge", "--recipe", tmp_path, "--out", tmp_path / "merged")
+    assert ended.code == 2
+    assert "Is a directory; valid: a recipe.json" in ended.error_line
+
+
 def test_an_unknown_field(world: World, recipe: Path, tmp_path: Path, command: Command) -> None:
     recipe.write_text(recipe.read_text().replace('"method"', '"methode"'))
     ended = command("merge", "--recipe", recipe, "--out", tmp_path / "merged")
