@@ -21,10 +21,9 @@ FIGURES = {
     "recipe": "recipe",
     "mask-layers": "mask-layers",
     "frames-shift": "attribution-shift",
+    "video-controls": "video-controls-0",
 }
 """Name in README and name in the run."""
-CONTROLS = "video-controls"
-"""Name in README of what the video controls show, a run of its own below the demo's."""
 ITEM, PLACE = "frames-item", 1
 """Name in README of one item's frames, and its place among the typical items, two of a kind: the
 second that merging turned right, since beside the first one's VLM the merged scores are faint."""
@@ -39,17 +38,15 @@ def with_palette(picture: Image.Image) -> Image.Image:
 
 def main() -> None:
     """Draw, then store with a palette."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description="Draw the pictures of README.md.")
     parser.add_argument("--out", type=Path, default=HERE)
     out = parser.parse_args().out
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         made = mi.demo_run(HERE.parent / "runs/demo", parts=("mask", "attribute", "controls"))
-        run = mi.open_run(made)
-        figures = {name: run.figure(own) for name, own in FIGURES.items()}
-        figures[CONTROLS] = mi.open_run(made / "controls").figure("video-controls-0")
-        figures[ITEM] = run.item_figure(run.examples(each=2)[PLACE].item).figure
+        # the demo's controls are a run of their own below it; what both have is the demo's
+        runs = [mi.open_run(path) for path in (made / "controls", made) if path.is_dir()]
+        figures = {n: r.figure(f) for r in runs for n, f in FIGURES.items() if f in r.figures}
+        figures[ITEM] = runs[-1].item_figure(runs[-1].examples(each=2)[PLACE].item).figure
         drawn = {Path(scratch, f"{name}.png"): figure for name, figure in figures.items()}
         write_pictures(drawn)
         out.mkdir(parents=True, exist_ok=True)

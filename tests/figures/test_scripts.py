@@ -15,7 +15,7 @@ from tests.synthetic_study import write_study
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "figures"
-GALLERY = {"skills", "recipe", "mask-layers", "frames-item", "frames-shift"}
+GALLERY = {"skills", "recipe", "mask-layers", "frames-item", "frames-shift", "video-controls"}
 DRAWN = {
     "attribution_heatmap": {"attribution-overview", "attribution-item-v03-0"},
     "chosen_against_random": {"mask-sets"},
