@@ -104,7 +104,8 @@ def changed_scoring(scoring: Scoring, **changes: Any) -> Scoring:
         if not name:
             problem, _, valid = fault["msg"].removeprefix("Value error, ").partition("; valid: ")
             raise SettingError(problem, valid=valid or None) from None
-        raise SettingError(f"{name} {set_fields.get(name)!r}: {fault['msg']}") from None
+        valid = fault["msg"].removeprefix("Input should be ")
+        raise SettingError(f"{name} is {set_fields.get(name)!r}", valid=valid) from None
 
 
 def without_orders(scoring: Scoring) -> tuple[Scoring, str]:

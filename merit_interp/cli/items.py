@@ -69,7 +69,8 @@ def check(
     from merit_interp.cli.power import power_of, print_power
 
     shares = SplitSettings(validation_share, held_out_share, seed)
-    asked = power or power_from is not None
+    # an assumption without the question would be passed over without a word
+    asked = power or any(given is not None for given in (power_from, discordance, correlation))
     rows = power_of(path, shares, power_from, discordance, correlation) if asked else []
     decoding = decoding_settings(video_time_limit, frame_cache)
     console = Console(stderr=True)

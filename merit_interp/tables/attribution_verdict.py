@@ -70,8 +70,10 @@ def _moved(row: pd.Series) -> str:
         word = "it moved TO the evidence"
     elif row["difference_high"] < 0:
         word = "it moved AWAY from the evidence"
-    size = f"{row['effect_size']:z.2f}".replace("-", "−")
-    return f"{word}, {_points(row)}, d = {size}"
+    # items that all moved alike have no spread to measure a size by
+    known = math.isfinite(row["effect_size"])
+    size = f", d = {row['effect_size']:z.2f}".replace("-", "−") if known else ""
+    return f"{word}, {_points(row)}{size}"
 
 
 def _quality_line(rows: pd.DataFrame, frame: pd.DataFrame) -> str:

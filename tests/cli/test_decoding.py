@@ -48,7 +48,7 @@ def test_a_recipe_keeps_how_frames_are_taken(
         (["--sampling", "fps"], "sampling fps without a rate; valid: fps above 0 with it"),
         (["--sampling", "segments", "--fps", 1], "a rate with sampling segments; valid: sampling"),
         (["--sampling", "random"], "sampling 'random'; valid: uniform, segments or fps"),
-        (["--fps", -1], "fps -1.0: Input should be greater than 0"),
+        (["--fps", -1], "fps is -1.0; valid: greater than 0"),
         (["--video-time-limit", 0], "a time limit of 0 s for a video; valid: more than 0"),
     ],
 )

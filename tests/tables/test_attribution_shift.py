@@ -158,6 +158,14 @@ def test_without_a_shift_no_shift_is_claimed() -> None:
     assert "no clear shift" in reasoning
 
 
+def test_a_size_that_has_no_spread_to_measure_it_by_is_not_said(
+    frame: pd.DataFrame, shift: pd.DataFrame
+) -> None:
+    reasoning, _, _ = shift_lines(shift.assign(effect_size=math.nan), frame, "validation")
+    assert "d = " not in reasoning
+    assert "d = " in shift_lines(shift, frame, "validation")[0]
+
+
 def test_examples_are_typical_and_not_chosen(frame: pd.DataFrame) -> None:
     examples = example_items(frame, "validation", method="ig")
     kinds = [example.kind for example in examples]

@@ -124,6 +124,8 @@ def test_the_command_says_what_it_assumes_and_what_is_too_small(
     assert "TP in all: too small: a change below 17 points is noise here" in out
     assert "least change at 80% power" in out
     assert "least change" not in checked(capsys, path)
+    # an assumption asks the question
+    assert "differ on 30% of the items" in checked(capsys, path, "--discordance", 0.3)
 
 
 def test_the_command_takes_a_run_and_numbers_of_ones_own(
