@@ -116,7 +116,7 @@ def search(
         held_out_share=held_out_share, parsimony=parsimony,
     )  # fmt: skip
     scoring = changed_scoring(
-        Scoring(), answers=answers, circular=circular, max_frames=max_frames, max_side=max_side,
+        Scoring(), answers=_answers(answers), circular=circular, max_frames=max_frames, max_side=max_side,
         fps=fps, sampling=sampling or (None if fps is None else "fps"),
     )  # fmt: skip
     inputs = SearchInputs(
@@ -128,6 +128,13 @@ def search(
         result = find_recipe(settings, inputs, out, resume=resume, overwrite=overwrite, watch=watch)
     print_decoding(out)
     _show(result, as_json=json)
+
+
+def _answers(text: str) -> str:
+    # why a search cannot take generated ones is for its inputs to say
+    if text not in ("letter", "option_text", "generated"):
+        raise SettingError(f"answers {text!r}", valid="letter or option_text")
+    return text
 
 
 def _numbers(text: str | None) -> tuple[float, ...] | None:
