@@ -116,8 +116,8 @@ def search(
         held_out_share=held_out_share, parsimony=parsimony,
     )  # fmt: skip
     scoring = changed_scoring(
-        Scoring(), answers=_answers(answers), circular=circular, max_frames=max_frames, max_side=max_side,
-        fps=fps, sampling=sampling or (None if fps is None else "fps"),
+        Scoring(), answers=_answers(answers), circular=circular, max_frames=max_frames,
+        max_side=max_side, fps=fps, sampling=sampling or (None if fps is None else "fps"),
     )  # fmt: skip
     inputs = SearchInputs(
         vlm, backbone, items, scoring, Placement(device, dtype, device_map, trust_remote_code),
@@ -130,9 +130,9 @@ def search(
     _show(result, as_json=json)
 
 
-def _answers(text: str) -> str:
+def _answers(text: str | None) -> str | None:
     # why a search cannot take generated ones is for its inputs to say
-    if text not in ("letter", "option_text", "generated"):
+    if text not in (None, "letter", "option_text", "generated"):
         raise SettingError(f"answers {text!r}", valid="letter or option_text")
     return text
 

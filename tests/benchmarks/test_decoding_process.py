@@ -192,10 +192,12 @@ def test_what_a_decoder_prints_blocks_nothing_and_is_a_problem(
 
 
 PARENT = """
-import os, sys, threading, time
+import os, signal, sys, threading, time
 from pathlib import Path
 from merit_interp.benchmarks.decoding_process import decoding_process
 from merit_interp.benchmarks.sampling import FrameRequest
+# a suite that a shell runs in the background inherits that Ctrl-C is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 process = decoding_process()
 def tell():
     while process.pid is None:
@@ -220,8 +222,11 @@ def test_a_busy_child_dies_with_its_parent(
         child = int(parent.stdout.readline())
         assert not is_gone(child, within_s=0.1)
         parent.send_signal(number)
-        assert is_gone(child)
-        parent.communicate()
+        try:
+            assert is_gone(child)
+            parent.communicate(timeout=60)
+        finally:
+            parent.kill()
     assert parent.returncode != 0
 
 
