@@ -45,6 +45,8 @@ def _run(words: list[str], output: Path, largest_file: int | None) -> None:
 
     from merit_interp.cli.main import main
 
+    # a suite that a shell runs in the background inherits that Ctrl-C is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
