@@ -168,7 +168,9 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
         changed_scoring(Scoring(answers="option_text"), circular=True)
     with pytest.raises(SettingError, match="valid: letter, option_text or generated"):
         changed_scoring(Scoring(), answers="words")
-    with pytest.raises(SettingError, match="max_new_tokens 0"):
+    with pytest.raises(
+        SettingError, match="max_new_tokens is 0; valid: greater than or equal to 1"
+    ):
         changed_scoring(Scoring(), max_new_tokens=0)
     assert changed_scoring(CIRCULAR, answers=None) == CIRCULAR
     assert changed_scoring(CIRCULAR, max_frames=4).circular
