@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from merit_interp.benchmarks.annotation_files import Row, RowError, read_rows
+from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
 from merit_interp.benchmarks.evidence_frames import with_frames
 from merit_interp.benchmarks.import_summary import (
     ImportSource,
@@ -94,17 +94,35 @@ class Benchmark:
     """In words: which files `--annotations` takes."""
     read: Callable[[Path, ImportOptions], Iterator[Outcome]]
     """Rows of the annotations at a path, as items or with the reason why not."""
-    files: Callable[[Path, ImportOptions], tuple[Path, ...]]
-    """The files that `read` reads, for the record; often `lambda path, _: files_in(path)`."""
     checked: Literal["data", "code", "card", "memory"]
     """How far the format was checked: the file itself, code that reads it, words about it."""
     source: str
     """Where the files are published."""
+    files: Callable[[Path, ImportOptions], tuple[Path, ...]] = lambda path, _: files_in(path)
+    """The files that `read` reads, for the record."""
     evidence: str = "none"
     """In words: what is known about where the answer can be seen."""
     subsets: tuple[str, ...] = ()
     """Parts that `--subset` chooses from."""
     video_suffixes: tuple[str, ...] = VIDEO_SUFFIXES
+
+
+def each_row(
+    needs: tuple[str, ...], convert: Callable[[Row], Outcome | Iterable[Outcome]], *names: str
+) -> Callable[[Path, ImportOptions], Iterator[Outcome]]:
+    """The `read` of a benchmark whose files hold one row a question, and nothing but rows.
+
+    Args:
+        needs: Fields without which a file is of another kind.
+        convert: As of `outcomes`.
+        names: As of `files_in`.
+    """
+
+    def read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
+        for file in files_in(path, *names):
+            yield from outcomes(read_rows(file, needs=needs), convert)
+
+    return read
 
 
 def outcomes(
@@ -123,30 +141,6 @@ def outcomes(
         except RowError as fault:
             several = (LeftOut(row.place, str(fault)),)
         yield from several
-
-
-def answer_index(options: tuple[str, ...], answer: str) -> int:
-    """Index of the option that is the answer's text; the first where two are.
-
-    Raises:
-        RowError: No option is.
-    """
-    if answer not in options:
-        raise RowError(f"answer is none of the options: {answer!r}")
-    return options.index(answer)
-
-
-def answer_letter(options: tuple[str, ...], letter: str) -> int:
-    """Index of the option of a letter: "B", "b", "(B)" or "B." is 1.
-
-    Raises:
-        RowError: It is no letter of an option.
-    """
-    bare = letter.strip().strip("().").upper()
-    index = ord(bare) - ord("A") if len(bare) == 1 else -1
-    if not 0 <= index < len(options):
-        raise RowError(f"answer is no letter of an option: {letter!r}")
-    return index
 
 
 def without_repeats(options: tuple[str, ...], answer: int) -> tuple[tuple[str, ...], int]:
@@ -185,21 +179,6 @@ def spans_within(
         else:
             kept.append((start, end))
     return tuple(kept), tuple(flags)
-
-
-def refuse_withheld(path: Path, has_gold: Callable[[Row], bool], *, valid: str) -> None:
-    """Refuse a file without any gold answer, as test sets with a server of their own are published.
-
-    Args:
-        path: An annotation file; read as far as its first gold answer.
-        has_gold: Whether a row has one.
-        valid: Which file has them.
-
-    Raises:
-        ItemError: No row has one.
-    """
-    if not any(has_gold(row) for row in read_rows(path)):
-        raise ItemError(f"{path} withholds its gold answers, and none are invented", valid=valid)
 
 
 def import_items(

@@ -1,6 +1,7 @@
-r"""Options that stand within the text of a question, one a line with its letter.
+r"""Options that are written with their letters, each by itself or all within the question's text.
 
     question, options = split_options("What is red?\n(A) the car\n(B) the door")
+    options = without_letters(("A. the car", "B. the door"))
 
 This file must not know any benchmark.
 """
@@ -40,6 +41,17 @@ def split_options(text: str) -> tuple[str, tuple[str, ...]] | None:
             options[-1] = _without_instruction(options[-1])
             return question, tuple(option.strip() for option in options)
     return None
+
+
+def without_letters(options: tuple[str, ...]) -> tuple[str, ...]:
+    """Options without the letter that each begins with, "A. " or "A) ", where it is its own.
+
+    Another one is of the option's text: "U.S. troops" as the first option stays as it is.
+    """
+    return tuple(
+        re.sub(rf"^{re.escape(chr(ord('A') + i))}[.)]\s*", "", option)
+        for i, option in enumerate(options)
+    )
 
 
 def _letter(mark: re.Match[str]) -> str:

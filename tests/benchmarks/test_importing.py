@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from merit_interp.benchmarks.annotation_files import files_in, read_rows
+from merit_interp.benchmarks.gold_answers import answer_index
 from merit_interp.benchmarks.import_summary import ImportSummary, covered_s
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     Outcome,
-    answer_index,
-    answer_letter,
     import_items,
     outcomes,
     spans_within,
@@ -301,17 +300,6 @@ def test_repeated_options_are_dropped_where_the_answer_stays() -> None:
     assert without_repeats(("a", "b", "a", "c"), 2) == (("a", "b", "c"), 0)
     assert without_repeats(("a", "b"), 1) == (("a", "b"), 1)
     assert without_repeats(("a", "a"), 5) == (("a", "a"), 5)
-
-
-@pytest.mark.parametrize(("letter", "index"), [("B", 1), ("b", 1), ("(C)", 2), ("A.", 0)])
-def test_letters_of_options(letter: str, index: int) -> None:
-    assert answer_letter(("x", "y", "z"), letter) == index
-
-
-@pytest.mark.parametrize("letter", ["D", "", "AB", "1", "x"])
-def test_no_letters_of_options(letter: str) -> None:
-    with pytest.raises(ItemError, match="answer is no letter of an option"):
-        answer_letter(("x", "y", "z"), letter)
 
 
 def test_spans_are_cut_to_the_video() -> None:

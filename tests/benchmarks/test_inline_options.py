@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from merit_interp.benchmarks.inline_options import split_options
+from merit_interp.benchmarks.inline_options import split_options, without_letters
 
 
 @pytest.mark.parametrize("form", ["({})", "{}.", "{})", "{}:"])
@@ -41,3 +41,9 @@ def test_what_has_no_options(text: str) -> None:
 
 def test_a_letter_out_of_order_is_not_guessed_at() -> None:
     assert split_options("Which?\nA. one\nC. three\nB. two") is None
+
+
+def test_each_option_loses_its_own_letter_alone() -> None:
+    assert without_letters(("A. one", "B) two", "C.three")) == ("one", "two", "three")
+    assert without_letters(("U.S. troops", "E. coli", "none")) == ("U.S. troops", "E. coli", "none")
+    assert without_letters(("A. J. Smith",)) == ("J. Smith",)

@@ -9,17 +9,12 @@ over the video, so that no frame shows them. Such items say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-from merit_interp.benchmarks.annotation_files import Row, files_in, read_rows
+from merit_interp.benchmarks.annotation_files import Row
+from merit_interp.benchmarks.gold_answers import answer_letter
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
-    ImportOptions,
-    Outcome,
-    answer_letter,
-    outcomes,
+    each_row,
     spans_within,
 )
 from merit_interp.benchmarks.items import Item, Span
@@ -27,15 +22,6 @@ from merit_interp.benchmarks.items import Item, Span
 _NEEDS = ("qid", "video_uid", "question", "choices")
 _FRAMES = 32
 """What the benchmark's models were shown of a whole video; the flag is about this many."""
-
-
-def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
-    return files_in(path)
-
-
-def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
-    for file in _files(path, options):
-        yield from outcomes(read_rows(file, needs=_NEEDS), _item)
 
 
 def _item(row: Row) -> Imported:
@@ -82,8 +68,7 @@ BENCHMARK = Benchmark(
     name="cg_bench",
     title="CG-Bench",
     annotations="cgbench_mini.json or cgbench.json",
-    read=_read,
-    files=_files,
+    read=each_row(_NEEDS, _item),
     checked="data",
     source="Hugging Face CG-Bench/CG-Bench",
     evidence="clue_intervals: seconds, half a percent of the video in the median",

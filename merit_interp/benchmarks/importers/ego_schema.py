@@ -9,7 +9,6 @@ file of answers are refused. The rows of the Hugging Face port hold their answer
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,16 @@ from merit_interp.benchmarks.annotation_files import (
     read_map,
     read_rows,
 )
+from merit_interp.benchmarks.gold_answers import answer_letter
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     LeftOut,
     Outcome,
-    answer_letter,
     outcomes,
 )
+from merit_interp.benchmarks.inline_options import without_letters
 from merit_interp.benchmarks.items import Item
 from merit_interp.errors import ItemError
 
@@ -70,7 +70,7 @@ def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
 def _outcome(row: Row, answers: Mapping[str, Any]) -> Outcome:
     if not answers:
         name = row.text("question_idx" if "question_idx" in row.fields else "video_idx")
-        options = tuple(re.sub(r"^[A-E][.)]\s*", "", option) for option in row.texts("option"))
+        options = without_letters(row.texts("option"))
         return _item(name, row.text("video_idx"), row, options, row.fields.get("answer"))
     name = row.text("q_uid")
     if name not in answers:

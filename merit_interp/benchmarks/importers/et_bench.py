@@ -21,6 +21,7 @@ from merit_interp.benchmarks.annotation_files import (
     pairs_of_numbers,
     read_rows,
 )
+from merit_interp.benchmarks.gold_answers import answer_number
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
@@ -57,9 +58,7 @@ def _item(row: Row) -> Outcome:
         return LeftOut(name, f"task without options: {task}")
     if row.fields.get("p") is None:
         return LeftOut(name, "answer is withheld")
-    options, answer = row.texts("o"), row.whole("p")
-    if not 0 <= answer < len(options):
-        raise RowError(f"p is no index of an option: {answer}")
+    options = row.texts("o")
     question, asked = _question(row, options)
     spans, referred = _spans(row, task)
     duration_s = row.optional_number("duration")
@@ -69,7 +68,7 @@ def _item(row: Row) -> Outcome:
         video=video,
         question=question,
         options=options,
-        answer=answer,
+        answer=answer_number(options, row, "p"),
         skill="other",
         benchmark="et_bench",
         category=task,

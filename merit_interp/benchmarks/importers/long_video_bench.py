@@ -12,26 +12,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.gold_answers import refuse_withheld
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     Outcome,
     outcomes,
-    refuse_withheld,
 )
 from merit_interp.benchmarks.items import Item
 
+_FILE = "lvb_val.json"
 _NEEDS = ("id", "video_path", "question", "question_category")
 _GROUPS = ("15", "60", "600", "3600")
 
 
-def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
-    return files_in(path, "lvb_val.json") if path.is_dir() else files_in(path)
-
-
 def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
-    for file in _files(path, options):
+    for file in files_in(path, _FILE):
         refuse_withheld(file, _has_gold, valid="lvb_val.json, or the validation parquet")
         for row in read_rows(file, needs=_NEEDS):
             # a whole number, which a table with gaps holds as a float
@@ -92,7 +89,7 @@ BENCHMARK = Benchmark(
     title="LongVideoBench",
     annotations="lvb_val.json, its directory, or the validation parquet (which has no evidence)",
     read=_read,
-    files=_files,
+    files=lambda path, _: files_in(path, _FILE),
     checked="code",
     source="Hugging Face longvideobench/LongVideoBench",
     evidence="position: numbers of frames, made times by the video file's own rate",

@@ -10,31 +10,20 @@ category is the first. Minutes of a time pass 59 ("75:10-76:00").
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.annotation_files import Row, RowError
 from merit_interp.benchmarks.clock_times import clock_spans
+from merit_interp.benchmarks.gold_answers import answer_letter
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
-    ImportOptions,
     Outcome,
-    answer_letter,
+    each_row,
     outcomes,
     spans_within,
 )
 from merit_interp.benchmarks.inline_options import split_options
 from merit_interp.benchmarks.items import Item, Span
-
-
-def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
-    return files_in(path)
-
-
-def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
-    for file in _files(path, options):
-        for row in read_rows(file, needs=("key",)):
-            yield from outcomes([row], _questions)
 
 
 def _questions(row: Row) -> Iterator[Outcome]:
@@ -94,8 +83,7 @@ BENCHMARK = Benchmark(
     name="lv_bench",
     title="LVBench",
     annotations="video_info.meta.jsonl, or the questions of the Hugging Face port as parquet",
-    read=_read,
-    files=_files,
+    read=each_row(("key",), _questions),
     checked="code",
     source="Hugging Face zai-org/LVBench (earlier THUDM/LVBench)",
     evidence="time_reference: the time that a question refers to, in whole seconds",

@@ -10,32 +10,18 @@ last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.annotation_files import Row
 from merit_interp.benchmarks.clock_times import clock_spans
+from merit_interp.benchmarks.gold_answers import answer_index, answer_number
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
-    ImportOptions,
-    Outcome,
-    answer_index,
-    outcomes,
+    each_row,
 )
 from merit_interp.benchmarks.items import Item
 
 _CHOICES = tuple(f"answer_choice_{i}" for i in range(5))
 _NEEDS = ("key", "video_id", "question", _CHOICES[0])
-
-
-def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
-    return files_in(path)
-
-
-def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
-    for file in _files(path, options):
-        yield from outcomes(read_rows(file, needs=_NEEDS), _item)
 
 
 def _item(row: Row) -> Imported:
@@ -68,9 +54,7 @@ def _answer(row: Row, options: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
     """Index of the right option, and what is odd about it."""
     if row.fields.get("answer_id") in (None, ""):
         return answer_index(options, row.text("answer")), ()
-    answer = row.whole("answer_id")
-    if not 0 <= answer < len(options):
-        raise RowError(f"answer_id is no index of an option: {answer}")
+    answer = answer_number(options, row, "answer_id")
     if row.fields.get("answer") and row.text("answer") != options[answer]:
         return answer, ("answer is not the text of its answer_id, which counts",)
     return answer, ()
@@ -87,8 +71,7 @@ BENCHMARK = Benchmark(
     name="minerva",
     title="MINERVA",
     annotations="minerva.json, or the rows of the mirror as parquet, json or jsonl",
-    read=_read,
-    files=_files,
+    read=each_row(_NEEDS, _item),
     checked="code",
     source="GitHub google-deepmind/neptune; Hugging Face lmms-lab-eval/minerva",
     evidence="times in the text of the reasoning (weak)",

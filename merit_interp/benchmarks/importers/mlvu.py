@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.gold_answers import answer_index, answer_letter, refuse_withheld
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     Outcome,
-    answer_index,
-    answer_letter,
     outcomes,
-    refuse_withheld,
 )
 from merit_interp.benchmarks.inline_options import split_options
 from merit_interp.benchmarks.items import Item
@@ -42,12 +40,8 @@ _TASKS = (
 _GENERATION = ("subPlot", "summary", "sub_scene")
 
 
-def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
-    return files_in(path)
-
-
 def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
-    for file in _files(path, options):
+    for file in files_in(path):
         refuse_withheld(file, _has_gold, valid="the dev set, or the test set's file with answers")
         for number, row in enumerate(read_rows(file, needs=_NEEDS), start=1):
             if options.subset not in (None, _task(row)):
@@ -110,7 +104,6 @@ BENCHMARK = Benchmark(
     title="MLVU",
     annotations="the directory of its json files (dev), one of them, or the port's parquet",
     read=_read,
-    files=_files,
     checked="data",
     source="Hugging Face MLVU/MVLU (dev), sy1998/MLVU_dev (port)",
     subsets=_TASKS,

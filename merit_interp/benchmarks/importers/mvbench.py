@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.gold_answers import answer_index
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     Outcome,
-    answer_index,
     outcomes,
 )
 from merit_interp.benchmarks.items import Item

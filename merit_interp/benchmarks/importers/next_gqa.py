@@ -20,13 +20,13 @@ from merit_interp.benchmarks.annotation_files import (
     read_map,
     read_rows,
 )
+from merit_interp.benchmarks.gold_answers import answer_index
 from merit_interp.benchmarks.importers.next_qa import OPTIONS, places, split_file, video_map
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     Outcome,
-    answer_index,
     outcomes,
     spans_within,
 )

@@ -23,6 +23,7 @@ from merit_interp.benchmarks.annotation_files import (
     read_map,
     read_rows,
 )
+from merit_interp.benchmarks.gold_answers import answer_number
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
@@ -79,9 +80,6 @@ def _item(row: Row, video: Row | None, cuts: Mapping[str, Any], options: ImportO
     texts = row.texts("options")
     if row.fields.get("answer_id") in (None, "", -1, "-1"):
         return LeftOut(item_id, "answer is withheld")
-    answer = row.whole("answer_id")
-    if not 0 <= answer < len(texts):
-        raise RowError(f"answer_id is no index of an option: {answer}")
     clip = _Clip(name, video.row("metadata") if video else None, cuts)
     reasoning = row.text("reasoning").capitalize()
     return Imported(
@@ -90,7 +88,7 @@ def _item(row: Row, video: Row | None, cuts: Mapping[str, Any], options: ImportO
             video=name,
             question=row.text("question"),
             options=texts,
-            answer=answer,
+            answer=answer_number(texts, row, "answer_id"),
             skill="other",
             benchmark="perception_test",
             category=reasoning,

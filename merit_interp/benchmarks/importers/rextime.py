@@ -20,13 +20,13 @@ from merit_interp.benchmarks.annotation_files import (
     pairs_of_numbers,
     read_rows,
 )
+from merit_interp.benchmarks.gold_answers import answer_letter
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     LeftOut,
     Outcome,
-    answer_letter,
     outcomes,
     spans_within,
 )

@@ -16,15 +16,14 @@ from functools import partial
 from pathlib import Path
 
 from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.gold_answers import answer_index, refuse_withheld
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     LeftOut,
     Outcome,
-    answer_index,
     outcomes,
-    refuse_withheld,
 )
 from merit_interp.benchmarks.items import Item
 from merit_interp.errors import ItemError

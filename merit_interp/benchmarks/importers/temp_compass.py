@@ -4,12 +4,14 @@
 
 Options stand in the question. Many videos were made from another one, by reversing it or by putting
 two together: their ids say from which. Questions on videos of one origin form a pair, which counts
-only as a whole; such videos are one group, so that no split parts them. Captioning is left out,
+only as a whole: each of its items says how many it has, so that one whose video is missing is
+missed. Such videos are one group, so that no split parts them. Captioning is left out,
 since only a language model can grade it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -37,12 +39,10 @@ def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
 
 
 def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
-    files = _files(path, options)
-    groups = _groups(
-        {video for file in files for videos in _origins(file).values() for video in videos}
-    )
-    for file in files:
-        made_of = _origins(file)
+    pairs_of = {file: _pairs(file) for file in _files(path, options)}
+    every = [videos for pairs in pairs_of.values() for videos in pairs.values()]
+    groups = _groups({video for videos in every for video in videos})
+    for file, pairs in pairs_of.items():
         counts: Counter[tuple[str, str, str]] = Counter()
         for question in _questions(file):
             try:
@@ -52,8 +52,9 @@ def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
                 video, dimension = question.text("video_id"), question.text("dim")
                 counts[kind, video, dimension] += 1
                 number = counts[kind, video, dimension]
-                paired = len(made_of[_origin(video), dimension]) > 1
-                yield _item(question, kind, number, group=groups[video], paired=paired)
+                pair = _pair(video, dimension, kind)
+                size = pairs[pair].total() if len(pairs[pair]) > 1 else None
+                yield _item(question, kind, number, group=groups[video], pair_size=size)
             except RowError as error:
                 yield LeftOut(question.place, str(error))
 
@@ -74,13 +75,18 @@ def _questions(file: Path) -> Iterator[Row]:
                 yield Row(f"{file.name}, {row.key}, {dimension}", fields)
 
 
-def _origins(file: Path) -> dict[tuple[str, str], set[str]]:
-    """Videos by what they were made of and the dimension that is asked about."""
-    videos: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+def _pairs(file: Path) -> dict[str, Counter[str]]:
+    """How many questions each video of each pair has; a row of no known kind is none."""
+    pairs: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for question in _questions(file):
-        video, dimension = question.fields.get("video_id"), question.fields.get("dim")
-        videos[_origin(str(video)), str(dimension)].add(str(video))
-    return videos
+        with contextlib.suppress(RowError):
+            video = question.text("video_id")
+            pairs[_pair(video, question.text("dim"), _kind(question))][video] += 1
+    return pairs
+
+
+def _pair(video: str, dimension: str, kind: str) -> str:
+    return f"{_origin(video)}/{dimension}/{kind}"
 
 
 def _origin(video: str) -> str:
@@ -120,7 +126,7 @@ def _kind(question: Row) -> str:
     return "caption_matching" if any(_CAPTION.match(line) for line in lines) else "multi-choice"
 
 
-def _item(question: Row, kind: str, number: int, *, group: str, paired: bool) -> Imported:
+def _item(question: Row, kind: str, number: int, *, group: str, pair_size: int | None) -> Imported:
     video, dimension = question.text("video_id"), question.text("dim")
     asked, options, answer = _asked(question, kind)
     return Imported(
@@ -134,7 +140,8 @@ def _item(question: Row, kind: str, number: int, *, group: str, paired: bool) ->
             benchmark="temp_compass",
             category=dimension,
             group=group,
-            pair=f"{_origin(video)}/{dimension}/{kind}" if paired else "",
+            pair=_pair(video, dimension, kind) if pair_size else "",
+            pair_size=pair_size,
         ),
         other_videos=(f"videos/{video}",),
     )

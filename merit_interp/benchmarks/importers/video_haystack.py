@@ -30,13 +30,9 @@ _NEEDS = ("video_id", "vclip_id", "question", "options", "video_metadata")
 _MOST_FRAMES = 10**9
 
 
-def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
-    return files_in(path)
-
-
 def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
     clip = options.subset == "clip"
-    for file in _files(path, options):
+    for file in files_in(path):
         yield from outcomes(read_rows(file, needs=_NEEDS), lambda row: _item(row, clip=clip))
 
 
@@ -99,7 +95,6 @@ BENCHMARK = Benchmark(
     title="Long Video Haystack",
     annotations="a split as parquet, json or jsonl",
     read=_read,
-    files=_files,
     checked="card",
     source="Hugging Face LVHaystack/LongVideoHaystack",
     evidence="key frames by number, from people",

@@ -8,32 +8,21 @@ The names of its fields have blanks in them. Questions and explanations often na
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
-from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.annotation_files import Row, RowError, files_in
 from merit_interp.benchmarks.clock_times import clock_spans
+from merit_interp.benchmarks.gold_answers import answer_letter
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
-    ImportOptions,
-    Outcome,
-    answer_letter,
-    outcomes,
+    each_row,
     spans_within,
 )
 from merit_interp.benchmarks.items import Item
 
+_FILE = "test_Video-Holmes.json"
 _NEEDS = ("video ID", "Question ID", "Question Type", "Question", "Options", "Answer")
-
-
-def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
-    return files_in(path, "test_Video-Holmes.json") if path.is_dir() else files_in(path)
-
-
-def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
-    for file in _files(path, options):
-        yield from outcomes(read_rows(file, needs=_NEEDS), _item)
 
 
 def _item(row: Row) -> Imported:
@@ -78,9 +67,9 @@ def _written(row: Row) -> str:
 BENCHMARK = Benchmark(
     name="video_holmes",
     title="Video-Holmes",
-    annotations="test_Video-Holmes.json",
-    read=_read,
-    files=_files,
+    annotations=_FILE,
+    read=each_row(_NEEDS, _item, _FILE),
+    files=lambda path, _: files_in(path, _FILE),
     checked="code",
     source="Hugging Face TencentARC/Video-Holmes",
     evidence="weak: times named in questions and explanations",

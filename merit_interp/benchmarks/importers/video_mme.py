@@ -8,30 +8,26 @@ carry their letters ("A. Apples."), the answer is a letter, `duration` is a clas
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from merit_interp.benchmarks.annotation_files import Row, files_in, read_rows
+from merit_interp.benchmarks.gold_answers import answer_letter
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     Outcome,
-    answer_letter,
     outcomes,
 )
+from merit_interp.benchmarks.inline_options import without_letters
 from merit_interp.benchmarks.items import Item
 
 _NEEDS = ("videoID", "question_id", "task_type", "question", "options", "answer")
 
 
-def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
-    return files_in(path)
-
-
 def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
-    for file in _files(path, options):
+    for file in files_in(path):
         for row in read_rows(file, needs=_NEEDS):
             # a class of durations, which is all that the rows tell of them
             if options.subset in (None, row.fields.get("duration")):
@@ -39,7 +35,7 @@ def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
 
 
 def _item(row: Row) -> Imported:
-    options = tuple(_without_letter(option) for option in row.texts("options"))
+    options = without_letters(row.texts("options"))
     video = row.text("videoID")
     return Imported(
         Item(
@@ -56,16 +52,11 @@ def _item(row: Row) -> Imported:
     )
 
 
-def _without_letter(option: str) -> str:
-    return re.sub(r"^[A-Z][.)]\s*", "", option)
-
-
 BENCHMARK = Benchmark(
     name="video_mme",
     title="Video-MME",
     annotations="the test split as parquet, json or jsonl",
     read=_read,
-    files=_files,
     checked="code",
     source="Hugging Face lmms-lab/Video-MME",
     subsets=("short", "medium", "long"),

@@ -21,13 +21,13 @@ from functools import partial
 from pathlib import Path
 
 from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.gold_answers import answer_letter
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
     LeftOut,
     Outcome,
-    answer_letter,
     outcomes,
 )
 from merit_interp.benchmarks.inline_options import split_options

@@ -75,6 +75,29 @@ def test_a_pair_that_lacks_a_video_is_said(tmp_path: Path) -> None:
     assert done.summary.broken_pairs == 1
 
 
+def test_items_of_a_pair_say_how_many_it_has(tmp_path: Path) -> None:
+    """So that two questions on the one video that is there are not taken for the whole pair."""
+    questions = {
+        "7": {"direction": [CHOICE, BACK], "action": [CHOICE, BACK]},
+        "7_reverse": {"direction": [BACK, CHOICE]},
+        "9": {"speed": [CHOICE]},
+        "9_reverse": {"speed": [{**CHOICE, "answer": "D. down"}]},
+        "5": {"order": [CHOICE]},
+        "5_reverse": {"order": [BACK]},
+    }
+    path = write_annotations(tmp_path / "multi-choice.json", questions)
+    done = run_import("temp_compass", path, ["7.mp4", "9.mp4", "9_reverse.mp4"])
+    sizes = {name.removeprefix("temp_compass/multi-choice/"): item.pair_size
+             for name, item in done.items.items()}  # fmt: skip
+    assert sizes == {
+        "7/direction/1": 4, "7/direction/2": 4,  # 7_reverse.mp4 is missing
+        "7/action/1": None, "7/action/2": None,  # no pair
+        "9/speed/1": 2,  # the row of 9_reverse has no answer
+    }  # fmt: skip
+    # a pair of which nothing is here lacks no item: it is not here
+    assert done.summary.broken_pairs == 2
+
+
 def test_videos_of_one_origin_are_one_group(tmp_path: Path) -> None:
     done = run_import("temp_compass", write_questions(tmp_path / "q"), VIDEOS)
     groups = {item.id.split("/")[2]: item.group for item in done.items.values()}
