@@ -13,6 +13,10 @@ from typing import Annotated
 import typer
 
 from merit_interp.cli.options import JsonOption
+from merit_interp.errors import RunError
+
+RECORDS = ("run.json", "trials.jsonl", "scores.jsonl")
+"""A run has one of them, however early it was cut."""
 
 
 def report(
@@ -29,6 +33,7 @@ def report(
     from merit_interp.report.run_report import write_report
     from merit_interp.tables.run_tables import write_tables
 
+    _require_run(run)
     tables = write_tables(run)
     page = write_report(run)
     figures = write_figures(run) if png else ()
@@ -40,3 +45,13 @@ def report(
         if paths:
             print(f"{name:7} {paths[0].parent}")
     print(f"report  {page}")
+
+
+def _require_run(directory: Path) -> None:
+    """Refuse to write into what is no run; a merged checkpoint has a recipe.json too."""
+    if not any((directory / name).exists() for name in RECORDS):
+        raise RunError(
+            f"no run at {directory}",
+            valid="a directory that `merit-interp demo`, `search`, `evaluate`, `mask`, "
+            "`attribute` or `lens` wrote",
+        )

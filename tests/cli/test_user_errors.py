@@ -187,6 +187,19 @@ def test_a_used_output_directory(
     assert kept.read_text() == "mine"
 
 
+def test_a_report_of_what_is_no_run(recipe: Path, tmp_path: Path, command: Command) -> None:
+    merged = tmp_path / "merged"
+    assert command("merge", "--recipe", recipe, "--out", merged).code == 0
+    (tmp_path / "empty").mkdir()
+    before = sorted(path.name for path in merged.iterdir())
+    for directory in (merged, tmp_path / "empty", tmp_path / "nowhere", recipe):
+        ended = command("report", directory)
+        assert ended.code == 2, ended.out
+        assert f"no run at {directory}; valid: a directory that" in ended.error_line
+    assert sorted(path.name for path in merged.iterdir()) == before
+    assert not any((tmp_path / "empty").iterdir())
+
+
 def test_a_model_that_is_not_the_recipes(
     world: World, recipe: Path, tmp_path: Path, command: Command
 ) -> None:
