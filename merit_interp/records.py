@@ -65,6 +65,8 @@ class ItemScore(Row):
     """The item's pair, where its benchmark is built from pairs."""
     pair_part: str = ""
     """Which part of the pair it belongs to."""
+    pair_size: int | None = None
+    """How many items the whole pair has, where that is known."""
     rotations: tuple[tuple[float, ...], ...] = ()
     """Log-probability of each letter, in nats, with the options in each cyclic order: in rotation r
     the first letter is option r. Empty where options were asked in their own order only."""
@@ -77,7 +79,7 @@ class ItemScore(Row):
 
     def to_row(self) -> dict[str, Any]:
         """The record as JSON values; fields that came later only where they say something."""
-        later = ("rotations", "texts", "parses", "read")
+        later = ("pair_size", "rotations", "texts", "parses", "read")
         return {k: v for k, v in super().to_row().items() if v or k not in later}
 
     @classmethod

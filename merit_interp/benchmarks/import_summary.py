@@ -72,7 +72,7 @@ class ImportSummary:
     flags: Mapping[str, int]
     """What a user should know about items: how many, by kind."""
     broken_pairs: int
-    """Pairs of which an item was left out: a pair metric does not hold for them."""
+    """Pairs of which some items are here and some were left out: no pair metric counts them."""
 
     def to_row(self) -> dict[str, Any]:
         """The summary as JSON values."""
@@ -108,6 +108,9 @@ class SummaryCounts:
         self._looked_up: set[str] = set()
         self._flags: Counter[str] = Counter()
         self._broken_pairs: set[bytes] = set()
+        """Those of which a row was left out, though its pair was known."""
+        self._in_pair: Counter[bytes] = Counter()
+        self._pair_sizes: dict[bytes, int] = {}
         self._with_evidence = 0
         self._chance = 0.0
         self._shares = array("d")
@@ -143,6 +146,10 @@ class SummaryCounts:
         for tally in (self._all, self._skills[item.skill], self._categories[item.category]):
             tally.add(video)
         self._flags.update({_kind(flag) for flag in flags})
+        if item.pair:
+            pair = _short(item.pair)
+            self._in_pair[pair] += 1
+            self._pair_sizes[pair] = item.pair_size or 0
         self._chance += 1 / len(item.options)
         self._with_evidence += bool(item.evidence)
         if item.evidence and duration_s:
@@ -175,7 +182,10 @@ class SummaryCounts:
             evidence_share_of=len(self._shares),
             left_out=dict(self.left_out.most_common()),
             flags=dict(self._flags.most_common()),
-            broken_pairs=len(self._broken_pairs),
+            broken_pairs=sum(
+                pair in self._broken_pairs or n < self._pair_sizes[pair]
+                for pair, n in self._in_pair.items()
+            ),
         )
 
 

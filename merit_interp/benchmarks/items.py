@@ -54,6 +54,9 @@ class Item:
     """Items of one pair count for a pair metric only together (Vinoground, TempCompass)."""
     pair_part: str = ""
     """Which part of the pair: the items of one part are right together or not at all."""
+    pair_size: int | None = None
+    """How many items the whole pair has, where its benchmark says; a pair that lacks one, as its
+    video is missing, counts for no pair metric."""
     start_s: float | None = None
     """The question is about the video from here on."""
     end_s: float | None = None
@@ -237,6 +240,9 @@ def contradictions(item: Item) -> list[str]:
     if len(set(bare)) < len(bare):
         twice = next(option for i, option in enumerate(bare) if option in bare[:i])
         problems.append(f"two options are {twice!r}")
+    if item.pair_size is not None and not (item.pair and item.pair_size >= 2):
+        of = f"pair {item.pair!r}" if item.pair else "no pair"
+        problems.append(f"pair_size is {item.pair_size} of {of}; valid: at least 2, with a pair")
     return problems + _time_problems(item)
 
 

@@ -168,7 +168,7 @@ def print_import(out: Path, summary: ImportSummary) -> None:
     for reason, n in summary.left_out.items():
         print(f"  left out, {reason}: {n} rows")
     if summary.broken_pairs:
-        print(f"  pairs that lack an item, of which no pair metric holds: {summary.broken_pairs}")
+        print(f"  pairs that lack an item, left out of pair metrics: {summary.broken_pairs}")
     for category in summary.unused_roles:
         print(f"  the role of {category!r} met no item")
     written = [f"{out.stem}.import.json"]

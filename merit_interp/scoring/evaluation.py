@@ -357,6 +357,7 @@ class Evaluation:
                 item_set=item_set,
                 pair=item.pair,
                 pair_part=item.pair_part,
+                pair_size=item.pair_size,
             )
             for index, item in enumerate(self.items)
         ]

@@ -147,10 +147,11 @@ def _scores_of(
 ) -> Iterable[tuple[str, Sequence[ItemScore], bool]]:
     """(score, its questions, whether all are there) for each score of a pair."""
     parts = {score.pair_part for score in members} - {""}
+    # without a size, as in items of earlier imports, two questions are taken for the whole pair
+    whole = len(members) >= max((score.pair_size or LEAST for score in members), default=LEAST)
     if not parts:
-        yield WHOLE, members, len(members) >= LEAST
+        yield WHOLE, members, whole
         return
-    whole = len(members) >= LEAST
     for part, most in sizes.items():
         asked = [score for score in members if score.pair_part == part]
         there = len(asked) >= min(LEAST, most)

@@ -44,6 +44,8 @@ def test_items_read_back_as_they_were_written(tmp_path: Path) -> None:
             benchmark="b",
             category="order",
             group="v1",
+            pair="v1/order",
+            pair_size=3,
             start_s=1.0,
             end_s=2.5,
             evidence=((1.0, 1.5), (2.0, 2.0)),
@@ -91,6 +93,8 @@ def test_whole_numbers_serve_as_times(tmp_path: Path) -> None:
         ({"start_s": -1.0}, "start_s is -1.0"),
         ({"end_s": float("nan")}, "end_s is nan"),
         ({"fps": 0.0}, "fps is 0"),
+        ({"pair_size": 2}, "pair_size is 2 of no pair; valid: at least 2, with a pair"),
+        ({"pair": "p", "pair_size": 1}, "pair_size is 1 of pair 'p'; valid: at least 2"),
     ],
 )
 def test_each_fault_is_named_with_its_line(

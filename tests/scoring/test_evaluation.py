@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_item
 from merit_interp.errors import ItemError, SettingError, VideoError
 from merit_interp.models.loading import LoadedModel, Placement, load_vlm
 from merit_interp.recipe import Scoring
+from merit_interp.records import ItemScore
 from merit_interp.scoring.batches import option_log_probs
 from merit_interp.scoring.evaluation import Evaluation
 from tests.tiny_models import TinyPair
@@ -87,6 +89,16 @@ def test_memory_and_disk_give_equal_scores(
     assert memory.scores("vlm", "vlm") == expected
     assert disk.scores("vlm", "vlm") == expected
     assert kept.scores("vlm", "vlm") == expected
+
+
+def test_a_score_knows_its_pair_and_how_many_items_it_has(
+    vlm: LoadedModel, item_file: ItemFile
+) -> None:
+    pair = {"pair": "p", "pair_part": "text", "pair_size": 4}
+    item = dataclasses.replace(item_file.items[0], **pair)
+    (score,) = Evaluation(vlm, item_file, [item], LETTER).scores("vlm", "vlm")
+    assert {name: getattr(score, name) for name in pair} == pair
+    assert ItemScore.from_row(score.to_row()) == score
 
 
 def test_features_are_computed_once_for_each_clip(

@@ -14,7 +14,7 @@ from merit_interp.tables.pair_consistency import PAIR_COLUMNS, pair_table
 
 def score(
     item: str, right: bool, *, pair: str = "", part: str = "", model: str = "vlm", n: int = 2,
-    group: str = "", skill: str = "reasoning", failed: bool = False,
+    group: str = "", skill: str = "reasoning", failed: bool = False, size: int | None = None,
 ) -> ItemScore:  # fmt: skip
     """One answer among n options, right or wrong."""
     values = [0.0] + [-1.0] * (n - 1) if right else [-1.0, 0.0] + [-1.0] * (n - 2)
@@ -22,7 +22,7 @@ def score(
         item=item, model=model, recipe=model, skill=skill,  # type: ignore[arg-type]
         category="", group=group or pair, answer=0,
         log_probs=() if failed else tuple(values), status="failed" if failed else "ok",
-        item_set="validation", pair=pair, pair_part=part,
+        item_set="validation", pair=pair, pair_part=part, pair_size=size,
     )  # fmt: skip
 
 
@@ -88,6 +88,25 @@ def test_a_single_question_is_no_pair() -> None:
     (row,) = pair_table([score("a", T, pair="1"), score("b", T)]).to_dict("records")
     assert (row["n_pairs"], row["n_incomplete"]) == (0, 1)
     assert math.isnan(row["consistency"])
+
+
+def test_two_questions_of_a_pair_of_four_are_not_the_pair() -> None:
+    """TempCompass asks twice about a video and twice about its reverse, which was missing."""
+    whole = [score(f"a{i}", T, pair="1", size=4) for i in range(4)]
+    half = [score(f"b{i}", F, pair="2", size=4) for i in range(2)]
+    (row,) = pair_table([*whole, *half]).to_dict("records")
+    assert (row["n_pairs"], row["n_incomplete"], row["consistency"]) == (1, 1, 1.0)
+
+
+def test_a_group_of_known_size_lacks_a_part_that_no_pair_has() -> None:
+    scores = [
+        score("a", T, pair="1", part="text", size=4),
+        score("b", T, pair="1", part="text", size=4),
+        score("c", T, pair="1", part="video", size=4),
+    ]
+    table = pair_table(scores).set_index("score")
+    assert table["n_pairs"].to_dict() == {"text": 1, "group": 0}
+    assert table["n_incomplete"].to_dict() == {"text": 0, "group": 1}
 
 
 def test_the_change_by_merging_is_paired_by_pair() -> None:
