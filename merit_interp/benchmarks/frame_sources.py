@@ -46,6 +46,8 @@ class Source:
     decoder: str
     """What reads it: `decord`, `pyav`, `frames` or `array`."""
     read: Callable[[Sequence[int]], ReadFrames]
+    counts_from: int = 0
+    """Number of its first frame by which MVBench finds the frames of a bound."""
 
 
 def even_spans(n_frames: int, fps: float) -> ndarray:
@@ -83,7 +85,7 @@ def open_frames(path: Path, fps: float | None) -> Source:
             raise VideoError(f"{path}: its frames have {len(sizes)} sizes", valid="one size")
         return ReadFrames(np.stack(frames))
 
-    return Source(even_spans(len(names), fps), fps, "frames", read)
+    return Source(even_spans(len(names), fps), fps, "frames", read, counts_from=1)
 
 
 def _read_picture(path: Path) -> ndarray:

@@ -37,7 +37,7 @@ from merit_interp.benchmarks.video_files import (
 )
 from merit_interp.errors import VideoError
 
-READING_VERSION = 1
+READING_VERSION = 2
 """Raised when the same file gives other frames: what was kept in caches does not hold then."""
 _HEAD_BYTES = 512
 MOST_REPLACED = 0.25
@@ -153,7 +153,9 @@ def _is_text(head: bytes) -> bool:
 
 
 def _read(source: Source, request: FrameRequest) -> Reading:
-    indices, n_clip = chosen_frames(source.spans_s, source.fps, request)
+    indices, n_clip = chosen_frames(
+        source.spans_s, source.fps, request, counts_from=source.counts_from
+    )
     read: ReadFrames = source.read(indices)
     return Reading(
         frames=read.frames,

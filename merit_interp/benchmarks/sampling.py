@@ -77,20 +77,23 @@ def frames_within(spans_s: ndarray, request: FrameRequest) -> list[int]:
     return [int(np.abs(times - (start + end) / 2).argmin())]
 
 
-def chosen_frames(spans_s: ndarray, fps: float, request: FrameRequest) -> tuple[list[int], int]:
-    """Numbers of the frames to take, ascending, and of how many they were chosen.
+def chosen_frames(
+    spans_s: ndarray, fps: float, request: FrameRequest, *, counts_from: int = 0
+) -> tuple[list[int], int]:
+    """Numbers of the frames to take, from 0, and of how many they were chosen.
 
     Args:
         spans_s: (frames, 2) start and end of each frame of the video, in seconds.
         fps: The video's mean rate.
         request: Bound and sampling.
+        counts_from: As of `mvbench_frames`.
 
     Raises:
         VideoError: The bound lies outside the video.
     """
     candidates = frames_within(spans_s, request)
     if request.sampling == "segments":
-        return mvbench_frames(len(spans_s), fps, request), len(candidates)
+        return mvbench_frames(len(spans_s), fps, request, counts_from), len(candidates)
     n_frames = request.max_frames
     if request.sampling == "fps":
         assert request.rate_fps is not None  # `Scoring` holds that
@@ -107,16 +110,28 @@ def midpoints(candidates: Sequence[int], max_frames: int) -> list[int]:
     return [candidates[(2 * i + 1) * n // (2 * max_frames)] for i in range(max_frames)]
 
 
-def mvbench_frames(n_source: int, fps: float, request: FrameRequest) -> list[int]:
+def mvbench_frames(
+    n_source: int, fps: float, request: FrameRequest, counts_from: int = 0
+) -> list[int]:
     """MVBench's frames: `int(start + seg / 2 + round(seg * i))` of N segments, repeats and all.
 
     Source: OpenGVLab/Ask-Anything, video_chat2/mvbench.ipynb, `get_index`: the bound in frames is
-    the rounded product of time and rate, and ends at the last frame.
+    the rounded product of time and rate, and ends at the last frame. Its numbers are kept where
+    they are those of frames: a bound that begins in the last half of the last frame gives that
+    frame and then the one before it, as there. Others, by which it fails, become the nearest ones.
+
+    Args:
+        n_source: Frames of the video.
+        fps: Its rate.
+        request: Bound, and how many segments.
+        counts_from: Number of the first frame: 0 in a video, 1 in a directory, by its files' names.
+            So the same second is one frame earlier in a directory.
     """
-    last = n_source - 1
-    start = 0 if request.start_s is None else min(round(request.start_s * fps), last)
+    last = counts_from + n_source - 1
+    start = counts_from if request.start_s is None else round(request.start_s * fps)
     end = last if request.end_s is None else min(round(request.end_s * fps), last)
+    start = max(start, counts_from)
     segment = (end - start) / request.max_frames
     # numpy's round, as there: halves to the even number
     chosen = [int(start + segment / 2 + np.round(segment * i)) for i in range(request.max_frames)]
-    return [min(max(index, 0), last) for index in chosen]
+    return [min(max(index, counts_from), last) - counts_from for index in chosen]
