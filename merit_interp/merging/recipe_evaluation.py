@@ -88,13 +88,14 @@ def evaluate_recipe(
         settings: Scoring, draws, seed, placement.
         run: The run's directory, opened by the caller.
         progress: Called with item set and model after each block.
-        left_out: Told in a line which baselines the pair does not allow, and why.
+        left_out: Told in a line which baselines the pair does not allow or give NaN, and why.
 
     Raises:
         SettingError: There is no such baseline or video control, or the family drops what it shows.
         RecipeError: A method needs a base, or the recipe was made for other weights.
         RunError: The directory holds scores made by other settings.
         VideoError: More items than `max_failed` cannot be decoded.
+        NotANumberError: VLM or merged model gives NaN.
     """
     # the baselines merge whole layers too, and what holds those holds self-attention
     check_methods(settings.methods, has_base=bool(recipe.base or settings.base))
@@ -118,7 +119,7 @@ def evaluate_recipe(
     done = keep_whole_blocks(scores, sizes)
     for name, evaluation in evaluations.items():
         score_recipes(
-            evaluation, merge, recipes, item_set=name, path=scores, done=done,
+            evaluation, merge, recipes, item_set=name, path=scores, done=done, left_out=tell,
             progress=None if progress is None else functools.partial(progress, name),
         )  # fmt: skip
 

@@ -81,7 +81,13 @@ class Ledger:
         return (recipe, split, batch) in self._places
 
     def record(
-        self, recipe: str, split: str, batch: int, log_probs: Mapping[str, LogProbs]
+        self,
+        recipe: str,
+        split: str,
+        batch: int,
+        log_probs: Mapping[str, LogProbs],
+        *,
+        fault: str | None = None,
     ) -> None:
         """Write down the scores of one batch.
 
@@ -90,17 +96,29 @@ class Ledger:
             split: `search` or `validation`.
             batch: Its number in the batch plan.
             log_probs: Options' log-probabilities by item id, in nats.
+            fault: Why there are none, where they are NaN.
         """
         row = {"recipe": recipe, "split": split, "batch": batch, "log_probs": dict(log_probs)}
+        if fault is not None:
+            row["fault"] = fault
         self._places[recipe, split, batch] = self._append(row)
 
     def log_probs(self, recipe: str, split: str, batch: int) -> dict[str, LogProbs]:
         """The scores of one batch that the ledger holds."""
+        held = self._row(recipe, split, batch)["log_probs"]
+        return {item: tuple(values) for item, values in held.items()}
+
+    def fault(self, recipe: str, split: str, batch: int) -> str | None:
+        """Why a batch that the ledger holds has no scores; None where nothing is said."""
+        fault: str | None = self._row(recipe, split, batch).get("fault")
+        return fault
+
+    def _row(self, recipe: str, split: str, batch: int) -> dict[str, Any]:
         start, length = self._places[recipe, split, batch]
         with self._path.open("rb") as file:
             file.seek(start)
-            row = json.loads(file.read(length))
-        return {item: tuple(values) for item, values in row["log_probs"].items()}
+            row: dict[str, Any] = json.loads(file.read(length))
+        return row
 
 
 @contextlib.contextmanager

@@ -74,7 +74,10 @@ def run_search(
         trials, pruned = _search(settings, subject, scores, run, watch)
         write_json(run / PARETO, [trial.to_row() for trial in pareto_front(trials)])
         validated = _validate(settings, subject, scores, trials, pruned, run, watch)
-        return judge(settings, subject.identity, subject.n_layers, trials, validated, scores.of)
+        return judge(
+            settings, subject.identity, subject.n_layers, trials, validated, scores.of,
+            failed=scores.failed,
+        )  # fmt: skip
     finally:
         subject.merge.restore()
 

@@ -1,6 +1,6 @@
 """The end of a search: the winner on validation, or the VLM itself and why.
 
-    verdict = judge(settings, identity, trials, validated, scores.of)
+    verdict = judge(settings, identity, n_layers, trials, validated, scores.of, failed={})
     verdict.recipe, verdict.reason
 
 A winner must be better than the unmerged VLM on reasoning by more than its interval, on videos that
@@ -10,7 +10,7 @@ the search did not see. This file must not know how scores are made or recipes a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,8 @@ def judge(
     trials: Sequence[Trial],
     validated: Sequence[Trial],
     scores_of: ScoresOf,
+    *,
+    failed: Mapping[str, str],
 ) -> Verdict:
     """Choose among the validated trials, and hold the best against the unmerged VLM.
 
@@ -55,9 +57,13 @@ def judge(
         trials: All trials on the search split.
         validated: The best of them on the validation split; empty if none merges anything.
         scores_of: Every item's score under a recipe, by split.
+        failed: Why a recipe has no scores and is as bad as a recipe can be, by merge hash.
     """
     about = {**settings.to_json(), "split": _split(settings), "versions": pinned_versions()}
     about |= {"n_layers": n_layers, "n_trials": len(trials), "n_validated": len(validated)}
+    n_failed = sum(trial.recipe in failed for trial in trials)
+    if n_failed:
+        about["n_failed"] = n_failed
     if not validated:
         reason = "no recipe that merges anything was tried"
         return _verdict(identity, found=False, reason=reason, about=about)
@@ -76,6 +82,8 @@ def judge(
     gain = _difference(objective, *pairs["validation"], "reasoning", settings.objective, settings)
     found = gain.interval.is_above(0.0) and best.objective > 0.0
     reason = _reason(found, best, gain, settings)
+    if n_failed:
+        reason += f"; {n_failed} of {len(trials)} recipes gave NaN and count as the worst"
     return _verdict(recipe if found else identity, found=found, reason=reason, about=about)
 
 

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import reference_to
 from merit_interp.recipe import Recipe, read_recipe, write_recipe
 from merit_interp.record_files import read_jsonl
 from tests.cli.conftest import Command, World
+from tests.models.edited_checkpoints import with_tensors
 from tests.tiny_models import N_LAYERS, tiny_backbone
 
 
@@ -51,7 +53,7 @@ def test_baselines_of_other_methods(
     assert other.code == 2
     plain = command("evaluate", *words, "--out", tmp_path / "plain")
     assert plain.code == 0, plain.err
-    assert "methods" not in (tmp_path / "plain" / "run.json").read_text()
+    assert "methods" not in json.loads((tmp_path / "plain" / "run.json").read_text())["settings"]
 
 
 def test_what_the_pair_does_not_allow_is_left_out_and_said(
@@ -75,6 +77,40 @@ def test_what_the_pair_does_not_allow_is_left_out_and_said(
     found = models_scored(tmp_path / "run")
     assert not any("_text_" in name for name in found)
     assert {"uniform_attention_1.0", "method_slerp_attention_0.5", "merged"} <= found
+
+
+def test_a_baseline_that_gives_nan_is_left_out_and_said(
+    world: World, tmp_path: Path, command: Command
+) -> None:
+    def huge(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        for name in ("q", "k"):
+            weight = tensors[f"model.layers.1.self_attn.{name}_proj.weight"]
+            weight.fill_(3e38)
+        return tensors
+
+    backbone = Checkpoint.open(with_tensors(Path(world.backbone), tmp_path / "huge", huge))
+    recipe = Recipe(
+        vlm=reference_to(Checkpoint.open(world.vlm)), backbone=reference_to(backbone),
+        layers={2: 0.5},
+    )  # fmt: skip
+    words = ["--items", world.items, "--limit", 2, "--draws", 0]
+    write_recipe(recipe, tmp_path / "r.json")
+    run = tmp_path / "run"
+    ended = command("evaluate", "--recipe", tmp_path / "r.json", *words, "--out", run)
+    assert ended.code == 0, ended.err
+    lines = [line for line in ended.err.splitlines() if line.startswith("left out")]
+    assert len(lines) == 8, "every uniform merge merges layer 1"
+    assert lines[0].startswith("left out uniform_attention_0.25 on items: the model gives NaN for")
+    assert models_scored(run) == {"vlm", "merged", "first_k", "last_k"}
+    # tried again, since a run that is gone on with may have another device
+    again = command("evaluate", "--recipe", tmp_path / "r.json", *words, "--out", run, "--resume")
+    assert again.code == 0, again.err
+    assert models_scored(run) == {"vlm", "merged", "first_k", "last_k"}
+    write_recipe(recipe.replaced(layers={1: 0.5}), tmp_path / "r.json")
+    ended = command("evaluate", "--recipe", tmp_path / "r.json", *words, "--out", tmp_path / "nan")
+    assert ended.code == 2
+    assert ": merged on items: the model gives NaN for item" in ended.error_line
+    assert "as float32; valid: --dtype float32 or bfloat16, or a recipe with" in ended.error_line
 
 
 @pytest.mark.parametrize(

@@ -104,13 +104,12 @@ def test_a_merge_that_gives_nan_is_the_worst_trial_and_the_search_goes_on(
 ) -> None:
     settings = SearchSettings(sampler="cmaes", budget=8, top=2, seed=0)
     run = tmp_path / "run"
-    find_recipe(settings, exploding, run)
+    result = find_recipe(settings, exploding, run)
     trials = trials_in(run / "trials.jsonl")
-    broken = {
-        row["recipe"]
-        for row in read_jsonl(run / "ledger.jsonl")[1:]
-        if any(math.isnan(v) for values in row["log_probs"].values() for v in values)
-    }
+    rows = [row for row in read_jsonl(run / "ledger.jsonl")[1:] if "fault" in row]
+    assert all(math.isnan(v) for row in rows for vs in row["log_probs"].values() for v in vs)
+    assert {row["fault"][:29] for row in rows} == {"the model gives NaN for item "}
+    broken = {row["recipe"] for row in rows}
     # the uniform merges are tried first, and they merge layer 1
     assert broken
     assert {t.recipe for t in trials} - broken, "one trial at least leaves layer 1 alone"
@@ -118,6 +117,10 @@ def test_a_merge_that_gives_nan_is_the_worst_trial_and_the_search_goes_on(
     for trial in trials:
         assert math.isfinite(trial.objective)
         assert (trial.recipe in broken) == (trial.objective == worst), trial
+    n_failed = sum(trial.recipe in broken for trial in trials)
+    assert result.recipe.search["n_failed"] == n_failed
+    said = f"; {n_failed} of {len(trials)} recipes gave NaN and count as the worst"
+    assert result.reason.endswith(said)
     check_resumed(settings, exploding, run, tmp_path, monkeypatch)
 
 
