@@ -167,4 +167,5 @@ def distance_table(report: PairReport) -> Table:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    # a minus as in the tables, which a dash for what is missing cannot be taken for
+    return "–" if value is None else f"{value:z.4f}".replace("-", "−")

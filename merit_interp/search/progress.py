@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from merit_interp.search.loop import Step, Watch
+from merit_interp.search.verdict import signed
 
 
 @contextlib.contextmanager
@@ -86,7 +87,8 @@ def _note(step: Step, pace: Pace) -> str:
     if step.best is not None:
         best = step.best
         parts.append(
-            f"best J {best.objective:+.3f} (TR {best.delta_tr:+.3f} TP {best.delta_tp:+.3f})"
+            f"best J {signed(best.objective, '.3f')} "
+            f"(TR {signed(best.delta_tr, '.3f')} TP {signed(best.delta_tp, '.3f')})"
         )
         rate = pace.per_minute
         if rate is not None:

@@ -149,18 +149,26 @@ def _reason(found: bool, best: Trial, gain: PairedDifference, settings: SearchSe
     scale = 100.0 if settings.objective == "accuracy" else 1.0
     unit = UNITS[settings.objective]
     ends = (
-        f"{interval.level:.0%} interval {interval.low * scale:+.3g} to {interval.high * scale:+.3g}"
+        f"{interval.level:.0%} interval {signed(interval.low * scale)} to "
+        f"{signed(interval.high * scale)}"
         if interval.is_defined
         else f"interval {interval.method}"
     )
     numbers = (
         f"trial {best.number} changes reasoning on validation by "
-        f"{interval.estimate * scale:+.3g} {unit} ({ends}, {interval.n_items} items, "
-        f"{interval.n_clusters} videos) and perception by {best.delta_tp * scale:+.3g} {unit}"
+        f"{signed(interval.estimate * scale)} {unit} ({ends}, {interval.n_items} items, "
+        f"{interval.n_clusters} videos) and perception by {signed(best.delta_tp * scale)} {unit}"
     )
     if found:
         return f"better than the unmerged VLM beyond its interval: {numbers}"
     return f"no recipe is better than the unmerged VLM beyond its interval: the best, {numbers}"
+
+
+def signed(change: float, form: str = ".3g") -> str:
+    """A change with its sign, a minus as in the tables and on the page; zero is `+0`."""
+    text = f"{change:+z{form}}"
+    # the hyphen of an exponent is none
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def _mean(values: Sequence[float]) -> float | None:

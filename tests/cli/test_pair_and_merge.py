@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from merit_interp.cli.merge import merge
-from merit_interp.cli.pair import pair
+from merit_interp.cli.pair import _number, pair
 from merit_interp.errors import MeritError, PairError, RecipeError
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import fingerprint
@@ -35,6 +35,15 @@ def test_pair_prints_a_row_a_layer(
     assert "(16, 32)" in printed
     rows = [line for line in printed.splitlines() if line.startswith("│")]
     assert [row.split()[1] for row in rows] == ["0", "1", "2", "3"]
+
+
+def test_numbers_of_the_table_have_the_minus_of_all_other_text() -> None:
+    assert [_number(value) for value in (-0.25, -0.00001, 0.5, None)] == [
+        "−0.2500",
+        "0.0000",
+        "0.5000",
+        "–",
+    ]
 
 
 def test_pair_prints_the_whole_report_as_json(

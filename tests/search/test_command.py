@@ -267,6 +267,8 @@ def test_what_cannot_is_said_and_the_identity_written(world: World, tmp_path: Pa
     assert read_recipe(tmp_path / "run" / "recipe.json") == result.recipe
     assert result.recipe.search["reason"] == result.reason
     assert result.reason.startswith("no recipe is better than the unmerged VLM beyond its interval")
+    assert "−" in result.reason
+    assert "-" not in result.reason, "one minus in all text"
 
 
 # directories

@@ -19,7 +19,7 @@ def test_a_terminal_shows_best_rate_and_counts() -> None:
         watch(Step("search", 1, 20, by_model=False, best=BEST))
         watch(Step("search", 2, 20, by_model=True, best=BEST))
     shown = text.getvalue()
-    for part in ("reading search videos", "5/10", "2/20", "best J +0.500 (TR +0.750 TP -0.250)"):
+    for part in ("reading search videos", "5/10", "2/20", "best J +0.500 (TR +0.750 TP −0.250)"):
         assert part in shown
     assert "recipes/min" in shown
     assert " left" in shown
