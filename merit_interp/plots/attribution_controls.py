@@ -14,7 +14,15 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from merit_interp.plots.style import GREY, LEGEND_PIXELS, SKILL_MARKS, TITLE_PIXELS, plain, styled
+from merit_interp.plots.style import (
+    GREY,
+    LEGEND_PIXELS,
+    SKILL_MARKS,
+    TITLE_PIXELS,
+    interval_bars,
+    plain,
+    styled,
+)
 from merit_interp.tables.attribution_frames import VIDEO
 from merit_interp.tables.attribution_series import METHOD_LABELS, Series
 
@@ -105,6 +113,7 @@ def draw_attribution_controls(data: AttributionControls) -> go.Figure:
     middle = (len(skills) - 1) / 2
     for order, skill in enumerate(skills):
         points = [point for point in data.points if point.skill == skill]
+        ends = [(point.mean, point.low, point.high) for point in points]
         mark = SKILL_MARKS[skill]
         figure.add_scatter(
             x=[100 * point.mean for point in points],
@@ -112,12 +121,7 @@ def draw_attribution_controls(data: AttributionControls) -> go.Figure:
             mode="markers", name=mark.label,
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 8,
                     "line": {"width": 2, "color": mark.colour}},
-            error_x={
-                "type": "data", "symmetric": False, "color": mark.colour, "thickness": 1.6,
-                "width": 3,
-                "array": [_bar(point.high - point.mean) for point in points],
-                "arrayminus": [_bar(point.mean - point.low) for point in points],
-            },
+            error_x=interval_bars(ends, mark.colour, scale=100.0),
             text=[plain(point.text) for point in points],
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
@@ -131,7 +135,3 @@ def draw_attribution_controls(data: AttributionControls) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(title_text="Points beyond chance, 95% intervals by video")
     return figure
-
-
-def _bar(length: float) -> float:
-    return 0.0 if math.isnan(length) else 100 * length

@@ -15,8 +15,17 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from merit_interp.plots.lens_layers import LOOKS, MOST_LABELLED_LAYERS, OFFSET
-from merit_interp.plots.masking_layers import LayerCost, interval_bars
-from merit_interp.plots.style import FAINT, GREY, INK, SKILL_MARKS, plain, styled
+from merit_interp.plots.masking_layers import LayerCost
+from merit_interp.plots.style import (
+    FAINT,
+    GREY,
+    INK,
+    SKILL_MARKS,
+    interval_bars,
+    plain,
+    skills_in_order,
+    styled,
+)
 from merit_interp.tables.lens_attention import ALL
 from merit_interp.tables.model_names import MERGED, VLM, model_label
 
@@ -91,7 +100,7 @@ def attention_depth(attention: pd.DataFrame, *, chosen: Sequence[int]) -> Attent
 def draw_attention_depth(data: AttentionDepth) -> go.Figure:
     """One row a kind of token, one column a skill."""
     kinds = [k for k in KIND_LABELS if any(line.kind == k for line in data.lines)]
-    skills = [s for s in SKILL_MARKS if any(line.skill == s for line in data.lines)]
+    skills = skills_in_order(line.skill for line in data.lines)
     count, columns = max(1, len(kinds)), max(1, len(skills))
     height = 120 + PANEL_PIXELS * count
     titles = [
@@ -133,7 +142,7 @@ def _draw(figure: go.Figure, line: AttentionLine, row: int, column: int) -> None
         showlegend=row == 1 and column == 1,
         line={"color": colour, "dash": dash, "width": 2},
         marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
-        error_y=interval_bars(line.points, colour),
+        error_y=interval_bars([(p.cost, p.low, p.high) for p in line.points], colour),
         customdata=[(p.layer, p.low, p.high) for p in line.points],
         hovertemplate="layer %{customdata[0]}: %{y:.1f}% (%{customdata[1]:.1f} to "
         "%{customdata[2]:.1f})<extra></extra>",

@@ -7,14 +7,21 @@ This file must not know how a number was found.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from merit_interp.plots.style import GREY, INK, SKILL_MARKS, plain, styled
+from merit_interp.plots.style import (
+    GREY,
+    INK,
+    SKILL_MARKS,
+    interval_bars,
+    plain,
+    skills_in_order,
+    styled,
+)
 from merit_interp.tables.lens_direct import GROUPS
 from merit_interp.tables.lens_layers import CHANGE
 from merit_interp.tables.model_names import MERGED, VLM
@@ -122,7 +129,7 @@ def cost_rows(heads: pd.DataFrame) -> IntervalRows:
 
 def draw_rows(data: IntervalRows) -> go.Figure:
     """One panel a skill, one row a part, one mark a model."""
-    skills = [s for s in SKILL_MARKS if any(v.skill == s for v in data.values)]
+    skills = skills_in_order(v.skill for v in data.values)
     count = max(1, len(skills))
     figure = make_subplots(
         rows=1, cols=count, horizontal_spacing=0.05, shared_yaxes=True,
@@ -159,15 +166,12 @@ def _draw(
     colour = GREY if series == VLM else SKILL_MARKS[own[0].skill].colour
     if series == CHANGE:
         colour = INK
-    above = [0.0 if math.isnan(v.high) else v.high - v.value for v in own]
-    below = [0.0 if math.isnan(v.low) else v.value - v.low for v in own]
     figure.add_scatter(
         x=[v.value for v in own], y=[data.rows.index(v.row) + shift for v in own],
         mode="markers", name=plain(SERIES[series]), legendgroup=series, showlegend=column == 1,
         marker={"symbol": SYMBOLS[series], "size": 8, "color": colour,
                 "line": {"width": 2, "color": colour}},
-        error_x={"type": "data", "symmetric": False, "array": above, "arrayminus": below,
-                 "color": colour, "thickness": 1.6, "width": 3},
+        error_x=interval_bars([(v.value, v.low, v.high) for v in own], colour),
         customdata=[(v.low, v.high) for v in own],
         hovertemplate="%{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",
         row=1, col=column,

@@ -14,8 +14,17 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from merit_interp.plots.masking_layers import LayerCost, interval_bars
-from merit_interp.plots.style import FAINT, GREY, INK, SKILL_MARKS, plain, styled
+from merit_interp.plots.masking_layers import LayerCost
+from merit_interp.plots.style import (
+    FAINT,
+    GREY,
+    INK,
+    SKILL_MARKS,
+    interval_bars,
+    plain,
+    skills_in_order,
+    styled,
+)
 from merit_interp.tables.lens_layers import CHANGE
 from merit_interp.tables.model_names import BACKBONE, MERGED, VLM, in_listing_order, model_label
 
@@ -95,7 +104,7 @@ def lens_lines(layers: pd.DataFrame, *, chosen: Sequence[int]) -> LensLines:
 
 def draw_lens(data: LensLines) -> go.Figure:
     """One row a skill: the models on the left, what merging changes on the right."""
-    skills = [s for s in SKILL_MARKS if any(line.skill == s for line in data.lines)]
+    skills = skills_in_order(line.skill for line in data.lines)
     has_change = any(line.model == CHANGE for line in data.lines)
     count, columns = max(1, len(skills)), 2 if has_change else 1
     height = 120 + PANEL_PIXELS * count
@@ -142,7 +151,7 @@ def _draw(figure: go.Figure, line: LensLine, shift: float, row: int, column: int
         showlegend=row == 1 and column == 1,
         line={"color": colour, "dash": dash, "width": 2},
         marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
-        error_y=interval_bars(line.points, colour),
+        error_y=interval_bars([(p.cost, p.low, p.high) for p in line.points], colour),
         customdata=[(p.layer, p.low, p.high) for p in line.points],
         hovertemplate=plain(line_label(line.model)) + ", after layer %{customdata[0]}: %{y:.3f} "
         "(%{customdata[1]:.3f} to %{customdata[2]:.3f})<extra></extra>",

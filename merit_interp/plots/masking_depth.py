@@ -16,12 +16,19 @@ from plotly.subplots import make_subplots
 
 from merit_interp.plots.masking_layers import (
     LayerCost,
-    interval_bars,
     layer_axis,
     layer_importance,
     mark_layers,
 )
-from merit_interp.plots.style import GREY, INK, SKILL_MARKS, plain, styled
+from merit_interp.plots.style import (
+    GREY,
+    INK,
+    SKILL_MARKS,
+    interval_bars,
+    plain,
+    skills_in_order,
+    styled,
+)
 from merit_interp.tables.masking_depth import BEFORE_AFTER, DepthMap, DepthNumber
 from merit_interp.tables.model_names import MERGED, VLM, in_listing_order, model_label
 
@@ -118,7 +125,7 @@ def depth_profiles(
 
 def draw_depth(data: DepthProfiles) -> go.Figure:
     """Layer against cost, one panel a skill, one line a model; triangles mark centres of mass."""
-    skills = [s for s in SKILL_MARKS if any(p.skill == s for p in data.profiles)]
+    skills = skills_in_order(p.skill for p in data.profiles)
     count = max(1, len(skills))
     height = 120 + PANEL_PIXELS * count
     figure = make_subplots(
@@ -162,7 +169,7 @@ def _draw_profile(figure: go.Figure, profile: DepthProfile, shift: float, row: i
         mode="lines+markers", name=plain(name), legendgroup=profile.model, showlegend=row == 1,
         line={"color": colour, "dash": dash, "width": 2},
         marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
-        error_y=interval_bars(profile.costs, colour),
+        error_y=interval_bars([(p.cost, p.low, p.high) for p in profile.costs], colour),
         customdata=[(c.layer, c.low, c.high) for c in profile.costs],
         hovertemplate=plain(name) + ", layer %{customdata[0]}: %{y:.3f} (%{customdata[1]:.3f} to "
         "%{customdata[2]:.3f})<extra></extra>",

@@ -14,7 +14,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from merit_interp.plots.masking_categories import DIVERGING, ROW_PIXELS
-from merit_interp.plots.style import INK, SKILL_MARKS, styled
+from merit_interp.plots.style import (
+    INK,
+    SKILL_MARKS,
+    skills_in_order,
+    styled,
+)
 from merit_interp.tables.model_names import model_label
 
 MOST_NUMBERED = 200
@@ -60,7 +65,7 @@ def head_costs(layers: pd.DataFrame, *, model: str) -> HeadCosts:
         & (layers["outcome"] == "margin_nats")
     ]
     rows = rows.assign(layer=rows["layers"].astype("int64"), head=rows["heads"].astype("int64"))
-    skills = tuple(skill for skill in SKILL_MARKS if skill in set(rows["skill"]))
+    skills = skills_in_order(rows["skill"])
     costs = []
     for skill in skills:
         table = rows[rows["skill"] == skill].pivot_table(

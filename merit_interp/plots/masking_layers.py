@@ -7,7 +7,6 @@ This file must not know how layers were masked.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,16 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from merit_interp.plots.style import FAINT, GREY, INK, SKILL_MARKS, plain, styled
+from merit_interp.plots.style import (
+    FAINT,
+    GREY,
+    INK,
+    SKILL_MARKS,
+    interval_bars,
+    plain,
+    skills_in_order,
+    styled,
+)
 from merit_interp.tables.model_names import in_listing_order, model_label
 
 PANEL_PIXELS = 210
@@ -125,7 +133,7 @@ def draw_layer_importance(data: LayerImportance) -> go.Figure:
 
 
 def _draw_costs(figure: go.Figure, costs: Sequence[LayerCost], row: int) -> None:
-    skills = [skill for skill in SKILL_MARKS if any(c.skill == skill for c in costs)]
+    skills = skills_in_order(c.skill for c in costs)
     for order, skill in enumerate(skills):
         mark = SKILL_MARKS[skill]
         own = [c for c in costs if c.skill == skill]
@@ -135,7 +143,7 @@ def _draw_costs(figure: go.Figure, costs: Sequence[LayerCost], row: int) -> None
             mode="markers", name=mark.label, legendgroup=skill, showlegend=row == 1,
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 8,
                     "line": {"width": 2, "color": mark.colour}},
-            error_y=interval_bars(own, mark.colour),
+            error_y=interval_bars([(c.cost, c.low, c.high) for c in own], mark.colour),
             customdata=[(c.layer, c.low, c.high) for c in own],
             hovertemplate="layer %{customdata[0]}: %{y:.3f} (%{customdata[1]:.3f} to "
             "%{customdata[2]:.3f})<extra></extra>",
@@ -151,16 +159,6 @@ def mark_layers(figure: go.Figure, layers: Sequence[int], row: int) -> None:
             fillcolor=FAINT, opacity=0.75, line_width=0,
         )  # fmt: skip
     figure.add_hline(y=0, row=row, col=1, layer="below", line={"color": GREY, "width": 1})
-
-
-def interval_bars(costs: Sequence[LayerCost], colour: str) -> dict[str, object]:
-    """Interval ends as distances; an undefined interval has none."""
-    above = [0.0 if math.isnan(c.high) else c.high - c.cost for c in costs]
-    below = [0.0 if math.isnan(c.low) else c.cost - c.low for c in costs]
-    return {
-        "type": "data", "symmetric": False, "array": above, "arrayminus": below,
-        "color": colour, "thickness": 1.6, "width": 3,
-    }  # fmt: skip
 
 
 def layer_axis(figure: go.Figure, n_layers: int, *, row: int, col: int = 1) -> None:

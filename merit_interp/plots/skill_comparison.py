@@ -21,8 +21,9 @@ from merit_interp.plots.style import (
     LEGEND_PIXELS,
     SKILL_MARKS,
     TITLE_PIXELS,
-    Mark,
+    interval_bars,
     plain,
+    skills_in_order,
     styled,
 )
 from merit_interp.tables.model_names import MERGED, VLM, in_listing_order, model_label
@@ -76,8 +77,7 @@ class SkillPanel:
     @property
     def skills(self) -> tuple[str, ...]:
         """The skills that were scored, in one order everywhere."""
-        found = {point.skill for point in self.points}
-        return tuple(skill for skill in SKILL_MARKS if skill in found)
+        return skills_in_order(point.skill for point in self.points)
 
     @property
     def title(self) -> str:
@@ -170,12 +170,13 @@ def _draw_panel(
     middle = (len(panel.skills) - 1) / 2
     for order, skill in enumerate(panel.skills):
         points = [point for point in panel.points if point.skill == skill]
+        ends = [(point.accuracy, point.low, point.high) for point in points]
         mark = SKILL_MARKS[skill]
         offset = OFFSET * 2 * (order - middle)
         figure.add_scatter(
             x=[100 * point.accuracy for point in points],
             y=[models.index(point.model) + offset for point in points],
-            error_x=_error_bars(points, mark), cliponaxis=False,
+            error_x=interval_bars(ends, mark.colour, scale=100.0), cliponaxis=False,
             mode="markers", name=mark.label, legendgroup=skill, showlegend=legend,
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 8,
                     "line": {"width": 2, "color": mark.colour}},
@@ -202,18 +203,6 @@ def _draw_panel(
     figure.update_xaxes(
         range=[-3, 103], tickvals=[0, 25, 50, 75, 100], title_text="Accuracy (%)", **at
     )
-
-
-def _error_bars(points: Sequence[SkillPoint], mark: Mark) -> dict[str, object]:
-    """Interval ends as distances; an undefined interval has none."""
-    above = [100 * (point.high - point.accuracy) for point in points]
-    below = [100 * (point.accuracy - point.low) for point in points]
-    return {
-        "type": "data", "symmetric": False,
-        "array": [0.0 if math.isnan(length) else length for length in above],
-        "arrayminus": [0.0 if math.isnan(length) else length for length in below],
-        "color": mark.colour, "thickness": 1.6, "width": 3,
-    }  # fmt: skip
 
 
 def _tick(model: str) -> str:

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from merit_interp.plots.style import FAINT, GREY, INK, SKILL_MARKS, TITLE_PIXELS, plain, styled
+from merit_interp.plots.style import (
+    FAINT,
+    GREY,
+    INK,
+    SKILL_MARKS,
+    TITLE_PIXELS,
+    plain,
+    skills_in_order,
+    styled,
+)
 from merit_interp.tables.model_names import MERGED, VLM, model_label
 
 ROW_PIXELS = 24
@@ -64,7 +73,7 @@ def skills_table(summary: pd.DataFrame) -> SkillsTable:
     Args:
         summary: As `tables.skills.baseline_summary` returns it.
     """
-    skills = tuple(skill for skill in SKILL_MARKS if skill in set(summary["skill"]))
+    skills = skills_in_order(summary["skill"])
     rows = []
     for (item_set, model), part in summary.groupby(["item_set", "model"], sort=False):
         of_skill = {str(row["skill"]): row for _, row in part.iterrows()}

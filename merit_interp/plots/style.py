@@ -9,6 +9,8 @@ print and without colour vision. This file must not know what a figure shows.
 from __future__ import annotations
 
 import html
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -59,6 +61,34 @@ def readable_pixels(figure: go.Figure) -> int:
 def plain(text: str) -> str:
     """A name as plotly shall print it: its letters, not its markup."""
     return html.escape(text, quote=False)
+
+
+def skills_in_order(found: Iterable[str]) -> tuple[str, ...]:
+    """The skills that were found, once each, in one order everywhere."""
+    there = set(found)
+    return tuple(skill for skill in SKILL_MARKS if skill in there)
+
+
+def interval_bars(
+    intervals: Sequence[tuple[float, float, float]], colour: str, *, scale: float = 1.0
+) -> dict[str, object]:
+    """Error bars of plotly, whose ends are distances; an undefined interval has none.
+
+    Args:
+        intervals: Estimate, lower and upper end of each mark; NaN where undefined.
+        colour: Of the bars.
+        scale: Units of the axis per unit of the intervals, as 100 where it counts percent.
+    """
+    return {
+        "type": "data", "symmetric": False,
+        "array": [_length(high - estimate, scale) for estimate, _, high in intervals],
+        "arrayminus": [_length(estimate - low, scale) for estimate, low, _ in intervals],
+        "color": colour, "thickness": 1.6, "width": 3,
+    }  # fmt: skip
+
+
+def _length(distance: float, scale: float) -> float:
+    return 0.0 if math.isnan(distance) else scale * distance
 
 
 def untitled(figure: go.Figure) -> go.Figure:

@@ -25,7 +25,9 @@ from merit_interp.plots.style import (
     SKILL_MARKS,
     TITLE_PIXELS,
     Mark,
+    interval_bars,
     plain,
+    skills_in_order,
     styled,
 )
 from merit_interp.tables.model_names import MERGED, VLM, model_label
@@ -95,8 +97,7 @@ class ControlComparison:
     @property
     def skills(self) -> tuple[str, ...]:
         """The skills that were scored, in one order everywhere."""
-        found = {point.skill for point in self.points}
-        return tuple(skill for skill in SKILL_MARKS if skill in found)
+        return skills_in_order(point.skill for point in self.points)
 
     def describe(self) -> str:
         """The figure in words."""
@@ -173,6 +174,7 @@ def _draw_skill(
     at = {"row": row, "col": 1}
     for order, (model, mark) in enumerate(MARKS.items()):
         own = [point for point in points if point.model == model]
+        ends = [(point.accuracy, point.low, point.high) for point in own]
         places = [controls.index(p.control) + OFFSET * (2 * order - 1) for p in own]
         _draw_drops(figure, own, places, mark, row)
         figure.add_scatter(
@@ -180,11 +182,7 @@ def _draw_skill(
             showlegend=row == 1, legendrank=order, cliponaxis=False,
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 9,
                     "line": {"width": 2, "color": mark.colour}},
-            error_x={
-                "type": "data", "symmetric": False, "color": mark.colour, "thickness": 1.4,
-                "width": 3, "array": [_bar(point.high - point.accuracy) for point in own],
-                "arrayminus": [_bar(point.accuracy - point.low) for point in own],
-            },
+            error_x=interval_bars(ends, mark.colour, scale=100.0),
             customdata=[plain(point.text) for point in own],
             hovertemplate="%{customdata}<extra></extra>", **at,
         )  # fmt: skip
@@ -222,7 +220,3 @@ def _draw_drops(
         marker={"symbol": "line-ns", "size": 13, "line": {"width": 3, "color": mark.colour}},
         hoverinfo="skip", row=row, col=1,
     )  # fmt: skip
-
-
-def _bar(length: float) -> float:
-    return 0.0 if math.isnan(length) else 100 * length

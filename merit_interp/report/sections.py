@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from merit_interp.plots.style import SKILL_MARKS
+from merit_interp.plots.style import (
+    SKILL_MARKS,
+    skills_in_order,
+)
 from merit_interp.report import wording
 from merit_interp.report.attribution import attribution_part
 from merit_interp.report.figures import (
@@ -95,7 +98,7 @@ def skills_section(findings: Findings) -> Section | None:
     if findings.summary.empty:
         return None
     item_sets = list(dict.fromkeys(findings.summary["item_set"]))
-    skills = [s for s in SKILL_MARKS if s in set(findings.summary["skill"])]
+    skills = skills_in_order(findings.summary["skill"])
     tables = {name: _models_table(findings.summary, name, skills) for name in item_sets}
     categories = findings.categories[findings.categories["category"] != ALL]
     return _section(
@@ -287,13 +290,13 @@ def _row(rows: pd.DataFrame, model: str, skill: str) -> dict[str, Any] | None:
     return None if found.empty else {str(k): v for k, v in found.iloc[0].items()}
 
 
-def _pair_cells(summary: pd.DataFrame, item_set: str, skills: list[str]) -> list[Any]:
+def _pair_cells(summary: pd.DataFrame, item_set: str, skills: Sequence[str]) -> list[Any]:
     rows = summary[summary["item_set"] == item_set]
     return [(_row(rows, VLM, skill), _row(rows, MERGED, skill)) for skill in skills]
 
 
 def _models_table(
-    summary: pd.DataFrame, item_set: str, skills: list[str]
+    summary: pd.DataFrame, item_set: str, skills: Sequence[str]
 ) -> list[tuple[str, list[dict[str, Any] | None]]]:
     """(model's label, its row for each skill) in listing order."""
     rows = summary[summary["item_set"] == item_set]
