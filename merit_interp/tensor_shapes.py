@@ -23,9 +23,7 @@ Matrix = Float[Tensor, "out inp"]
 
 TokenIds = Int[Tensor, "batch seq"]
 TokenMask = Bool[Tensor, "batch seq"]
-ResidualStream = Float[Tensor, "batch seq hidden"]
 Logits = Float[Tensor, "batch seq vocab"]
-LastLogits = Float[Tensor, "batch vocab"]
 OptionLogProbs = Float[Tensor, "options"]
 
 PromptIds = Int[Tensor, "seq"]
@@ -51,8 +49,6 @@ Pixels = Float[Tensor, "frames 3 rows columns"]
 
 FrameTimes = Float[ndarray, "frames"]
 """Mid-time of each sampled frame, in seconds."""
-SourceSpans = Float[ndarray, "source 2"]
-"""Start and end of each frame of a video, in seconds."""
 
 UnitPixels = Float[Tensor, "units values"]
 """One item's pixels, a row for each unit (a frame, or the frames of a temporal patch)."""

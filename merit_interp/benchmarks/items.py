@@ -126,10 +126,6 @@ class ItemFile:
             self, items=tuple(item for item in self.items if item.id in wanted)
         )
 
-    def limited(self, n: int | None) -> ItemFile:
-        """Only the first n items; all of them where n is None."""
-        return dataclasses.replace(self, items=self.items[:n])
-
 
 @dataclass(frozen=True)
 class ParsedItems:

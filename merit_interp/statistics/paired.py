@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr
 
 from merit_interp.statistics.clusters import (
     FloatArray,
@@ -40,18 +39,6 @@ class PairedDifference:
     def estimate(self) -> float:
         """The mean difference, in the unit of the values."""
         return self.interval.estimate
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Two models' right and wrong answers on the same items."""
-
-    gained: int
-    """Items that only a has right."""
-    lost: int
-    """Items that only b has right."""
-    p_value: float
-    """Two-sided, exact binomial; valid where every item is a cluster of its own."""
 
 
 def paired_difference(
@@ -89,22 +76,6 @@ def paired_difference(
     sums = group_by_cluster(differences, clusters).sums
     p_value, method = _sign_flip_p_value(sums, resamples, seed)
     return PairedDifference(interval, p_value, method)
-
-
-def mcnemar(a: Numbers, b: Numbers) -> McNemar:
-    """McNemar's exact test on two models' answers; it takes items as independent.
-
-    Args:
-        a: (items,) whether one model is right.
-        b: (items,) whether the other is, in the same order.
-    """
-    right_a, right_b = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
-    if right_a.shape != right_b.shape:
-        raise ValueError(f"{len(a)} answers cannot be paired with {len(b)}")
-    gained = int((right_a & ~right_b).sum())
-    lost = int((right_b & ~right_a).sum())
-    p_value = min(1.0, 2 * float(bdtr(float(min(gained, lost)), gained + lost, 0.5)))
-    return McNemar(gained, lost, p_value)
 
 
 def _sign_flip_p_value(sums: FloatArray, resamples: int, seed: int) -> tuple[float, str]:

@@ -160,8 +160,6 @@ def test_parts_of_a_file(tmp_path: Path) -> None:
     file = read_items(
         write_rows(tmp_path / "items.jsonl", *({**ROW, "id": f"q{i}"} for i in range(5)))
     )
-    assert [item.id for item in file.limited(2).items] == ["q0", "q1"]
-    assert file.limited(None).items == file.items
     assert [item.id for item in file.subset(["q3", "q1"]).items] == ["q1", "q3"]
     assert file.subset(["q3"]).sha256 == file.sha256
     with pytest.raises(ItemError, match="'q9'"):
