@@ -47,7 +47,7 @@ def evaluate(
     split: SplitOption = None,
     draws: Annotated[int, typer.Option(min=0, help="Sets of random layers.")] = 20,
     baseline: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             help="Further baselines, with commas: slerp, layer_swap, attention (a schedule); "
             "with a base also task_arithmetic, ties, dare_linear, dare_ties."
@@ -92,7 +92,7 @@ def evaluate(
             chosen, answers=answers, circular=circular, max_new_tokens=max_new_tokens
         ),
         draws=draws,
-        methods=_names(baseline),
+        methods=comma_names(baseline),
         base=base,
         video_controls=checked_controls(comma_names(video_control)),
         seed=seed,
@@ -113,10 +113,6 @@ def evaluate(
     print_skills(run, as_json=json)
     if not json:
         print_answers(run)
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in text.split(","))) if text else ()
 
 
 def _say(line: str) -> None:
