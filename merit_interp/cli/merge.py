@@ -11,8 +11,10 @@ This file parses, calls and prints; it must not touch a tensor.
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -125,7 +127,7 @@ def merge(
         from merit_interp.merging.mergekit_config import mergekit_from_recipe
 
         write_whole(to_mergekit, mergekit_from_recipe(chosen, opened(chosen.vlm)).encode())
-    with bytes_progress() as progress:
+    with _ends_on_sigterm(), bytes_progress() as progress:
         write_merged(
             chosen,
             out,
@@ -211,6 +213,21 @@ def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
     if "projections" in options:
         fields["projections"] = tuple(part.strip() for part in options["projections"].split(","))
     return fields
+
+
+@contextlib.contextmanager
+def _ends_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM, which schedulers send, take away what is half written, as Ctrl-C does."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # what a shell says of a process that a signal ended
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -14,8 +14,14 @@ from __future__ import annotations
 import functools
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import (
+    FIRST_EXCEPTION,
+    CancelledError,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +32,7 @@ from merit_interp.merging.lmms_eval import lmms_eval_section
 from merit_interp.merging.merge_plan import MergePlan, Shapes, merge_plan, require_made_for
 from merit_interp.merging.methods import merge_method
 from merit_interp.merging.model_card import model_card
+from merit_interp.merging.part_directories import merged_directory
 from merit_interp.merging.text_side import TextSide, open_text_side
 from merit_interp.merging.weight_stream import Change, stream_weight_file
 from merit_interp.models.checkpoint_files import Checkpoint
@@ -44,7 +51,6 @@ from merit_interp.models.fingerprints import (
 from merit_interp.models.pairing import text_config
 from merit_interp.models.text_tensors import TextTensor, text_tensors
 from merit_interp.recipe import Recipe, Scoring, write_recipe
-from merit_interp.record_files import directory_written_whole
 
 GIB = 2**30
 AT_ONCE = 2
@@ -52,6 +58,9 @@ AT_ONCE = 2
 other computes."""
 PIECE = 2**18
 """Values merged at a time: little enough to stay in a processor's cache, four times as fast."""
+
+
+SIGNALS_HEARD_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,8 @@ def write_merged(
     """Write the merged model as a checkpoint directory that transformers loads.
 
     Beside the weights it holds the VLM's config, tokenizer, processor and chat template,
-    `recipe.json`, and a model card as `README.md`. The directory takes its name when all is there.
+    `recipe.json`, and a model card as `README.md`. The directory takes its name when all is there;
+    what a killed merge into the same place left behind is cleared.
 
     Args:
         recipe: What to merge; made for these two checkpoints.
@@ -132,7 +142,7 @@ def write_merged(
     """
     scoring = _scoring(recipe, vlm, lmms_eval, out.name) if lmms_eval else []
     sides = _sides(recipe, vlm, backbone, base if recipe.base else None)
-    with directory_written_whole(out) as directory:
+    with merged_directory(out) as directory:
         companions = vlm.companion_files()
         _require_room(directory, out, vlm, companions)
         for companion in companions:
@@ -170,19 +180,30 @@ def _write_weights(
         ThreadPoolExecutor(1) as hashing,
         ThreadPoolExecutor(at_once) as writing,
     ):
-        tasks = [
-            writing.submit(_write_file, file, directory / file.name, sides, passed, hashing)
-            for file in vlm.files
-        ]
         try:
-            for task in tasks:
-                task.result()
+            tasks = [
+                writing.submit(_write_file, file, directory / file.name, sides, passed, hashing)
+                for file in vlm.files
+            ]
+            _finish(tasks)
         except BaseException:
             # what failed, or Ctrl-C, is not to wait for gigabytes that nobody will read
             passed.stop.set()
             raise
         known = {role: found(checkpoint) for role, checkpoint in others.items()}
         require_made_for(recipe, vlm=fingerprint(vlm), **known)
+
+
+def _finish(tasks: Iterable[Future[None]]) -> None:
+    """Wait until all are done or one fails.
+
+    In pieces, since a signal that comes just before an endless wait is not heard until its end.
+    """
+    left = set(tasks)
+    while left:
+        done, left = wait(left, SIGNALS_HEARD_S, return_when=FIRST_EXCEPTION)
+        for task in done:
+            task.result()
 
 
 def _write_file(
