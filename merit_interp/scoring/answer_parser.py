@@ -7,12 +7,14 @@ The rules, in order, each for the letters that this item has and no others:
 1. `cue`: words that announce an answer and then a letter ("the answer is C", "Answer: c", "B is
    correct", `\boxed{C}`); the last such words count.
 2. `letter`: a letter that begins a line as in a list ("C. the square", "c"), or the only capital
-   that stands by itself. "A" and "I" before a word are words.
+   that stands by itself. "A" and "I" before a word are words, "person B" and "B stands" names.
 3. `parentheses`: the only letter in parentheses.
 4. `text`: the only option whose text is said, or that begins with what is said.
 
-A letter or text that is denied ("not B", "A is wrong") is passed over, one that is doubted ("A or
-B") is no answer. Nothing is guessed: evaluations that fell back to a random option, to "A", or to
+A letter or text that is denied ("not B", "A is wrong"), asked ("A?") or taken back is passed over.
+Letters of which none is chosen ("A or B", "A. B. C. D.", "A is correct and B too") are no answer,
+whatever text stands beside them. A letter within an option's text ("person B wins") is that text.
+Nothing is guessed: evaluations that fell back to a random option, to "A", or to
 the first letter of any word gave models points for no answer (the cases are in this file's tests).
 This file must not know models or records, and loads no torch.
 """
@@ -25,6 +27,17 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from merit_interp.scoring.said_letters import (
+    BECAUSE,
+    before,
+    behind,
+    is_denied,
+    is_taken_back,
+    is_word,
+    letter_pattern,
+    open_letters,
+)
 
 Rule = Literal["cue", "letter", "parentheses", "text", "none"]
 RULES: tuple[Rule, ...] = ("cue", "letter", "parentheses", "text", "none")
@@ -42,7 +55,6 @@ class ParsedAnswer:
 
 UNPARSED = ParsedAnswer(None, "none")
 
-_OPENING, _CLOSING = r"[(\[{<]?\s*", r"\s*[)\]}>]?"
 _ADVERBS = (
     r"(?:(?:most likely|likely|probably|clearly|definitely|simply|therefore|thus|indeed|option|"
     r"choice|letter|answer|the|correct|best|right|number)\s+)*"
@@ -67,21 +79,20 @@ _CUES = (
     r"%s\s+(?:is|must be|would be|seems|appears to be)\s+(?:(?:the|most|clearly|probably|likely)"
     r"\s+)*(?:correct\b|best\b|right(?:\s+(?:answer|option|choice|one)\b|(?![\s-]*\w)))",
 )
-_DENIED_BEFORE = re.compile(
-    r"(?:\bnot|n't|\bnever|\bnor|\bneither|\brather than|\binstead of|\bexcept|\bwithout|"
-    r"\bexcludes?|\beliminates?|\brul(?:e|es|ed|ing) out)\s+(?:[\w']+\s+){0,3}?[(\[]?$",
+_BEFORE = re.compile(
+    r"(?:^|[^\w\s]|\n|\b(?:\w+ly|options?|choice|answer|letter|caption|sentence|statement|"
+    r"description|is|be|was|but|so|then|thus|hence|therefore|choose|chose|pick|select(?:ed)?|say|"
+    r"guess|think|believe|it's|that's|maybe|perhaps|just|only|prefer|"
+    r"(?:go|going|went|opt|vote|settle)\s+(?:with|for|on)|(?:looks|seems)\s+like))\s*$",
     re.IGNORECASE,
 )
-_DENIED_AFTER = re.compile(
-    r"[)\]]?(?:\s*(?:,|and|or|/|&)\s*(?:and\s+|or\s+)?[(\[]?[A-Z][)\]]?(?!\w))*\s+"
-    r"(?:is|are|was|were|do|does|can|seems?|cannot)(?:n't|\s+not|\s+(?:\w+\s+)?(?:incorrect|wrong|"
-    r"false|excluded|impossible|unlikely|out)\b|\s+be\s+(?:excluded|ruled|eliminated))",
+"""What may stand before a letter in a sentence that is an answer; before others it is a name, as
+that of "person B" or "vitamin C"."""
+_AFTER = re.compile(
+    rf"[ \t]+(?:{BECAUSE}|(?:and|but|rather|instead|not|fits?|matches|applies|works|seems|"
+    r"describes|corresponds)\b|(?:is|was)\s+(?:the|correct|right|best|most|what|likely|true|accurate)\b)"
 )
-_TOLD_APART = 12
-"""Characters of an option by which it is known where a model says it over again."""
-_HEDGED = r"(?:(?:maybe|possibly|perhaps|probably|even|also|option|choice|answer)\s+)*"
-"""What may stand between "or" and the other letter of a doubt."""
-_BECAUSE = r"(?:because|since|as|due|based|which|given|for)\b"
+"""What may follow it in small letters."""
 
 
 def parse_answer(text: str, options: Sequence[str]) -> ParsedAnswer:
@@ -93,13 +104,19 @@ def parse_answer(text: str, options: Sequence[str]) -> ParsedAnswer:
     """
     said = _plain(text)
     letters = string.ascii_uppercase[: len(options)]
-    if (found := _by_cue(said, letters)) is not None:
+    spoken = _without_texts(said, options)
+    still_open = open_letters(spoken, letters)
+    if (found := _by_cue(spoken, letters, still_open)) is not None:
         return ParsedAnswer(letters.index(found), "cue")
-    if (found := _listed(said, letters, options)) is not None:
-        return ParsedAnswer(letters.index(found), "letter")
-    bare, enclosed = _standing(said, letters)
-    # a letter in a sentence and another in parentheses contradict each other
-    if len(bare | enclosed) == 1:
+    listed = _listed(spoken, letters, options, still_open)
+    if len(listed) == 1:
+        return ParsedAnswer(letters.index(listed.pop()), "letter")
+    bare, enclosed = _standing(spoken, letters, options)
+    # a letter in a sentence and another in parentheses contradict each other; a text beside letters
+    # of which none is chosen is no choice either
+    if still_open or len(listed | bare | enclosed) > 1:
+        return UNPARSED
+    if bare | enclosed:
         return ParsedAnswer(letters.index((bare | enclosed).pop()), *_rule_of(bare))
     if (option := _by_text(said, options)) is not None:
         return ParsedAnswer(option, "text")
@@ -120,89 +137,98 @@ def _plain(text: str) -> str:
     said = re.sub(r"\\boxed\s*\{([^{}]*)\}", r" answer: \1 . ", said)
     said = re.sub(r"<answer>\s*(.*?)\s*(?:</answer>|$)", r" answer: \1 . ", said, flags=re.DOTALL)
     said = re.sub(r"(?<!\w)'([A-Za-z])'(?!\w)", r"\1", said)
-    return re.sub(r"[*`$\"“”#]|__", "", said).strip()
+    if re.search(r"^\W*Q\s*:", said, re.MULTILINE):
+        said = re.sub(r"\bA\s*:", "answer:", said)
+    said = re.sub(r"[*`$\"“”#]|__", "", said)
+    return re.sub(r"[^\S\n]+", " ", said).strip()
 
 
-def _letter(letters: str) -> str:
-    """Pattern of one of the letters as a token of its own; not of A-frame, C++, D'Artagnan, °C."""
-    either = letters + letters.lower()
-    return rf"{_OPENING}(?<![\w'°-])(?P<letter>[{either}])(?![\w'+]|-\w){_CLOSING}"
+def _without_texts(said: str, options: Sequence[str]) -> str:
+    """The text with a blank word for each option that has a letter in it, as "person B wins"."""
+    for option in map(_plain, options):
+        if re.search(r"\b[A-Za-z]\b", option) and len(_words(option)) > 1:
+            pattern = rf"(?<!\w){re.escape(option)}(?!\w)"
+            said = re.sub(pattern, lambda match: "_" * len(match[0]), said, flags=re.IGNORECASE)
+    return said
 
 
-def _by_cue(said: str, letters: str) -> str | None:
+def _by_cue(said: str, letters: str, still_open: frozenset[int]) -> str | None:
     found: list[tuple[int, str]] = []
     for cue in _CUES:
-        for match in re.finditer(cue % _letter(letters), said, re.IGNORECASE):
-            if _is_named(said, match, letters):
-                found.append((match.start("letter"), match["letter"].upper()))
+        for match in re.finditer(cue % letter_pattern(letters), said, re.IGNORECASE):
+            start = match.start("letter")
+            if start not in still_open and _is_named(said, start):
+                found.append((start, match["letter"].upper()))
     return max(found)[1] if found else None
 
 
-def _is_named(said: str, match: re.Match[str], letters: str) -> bool:
-    """Whether a letter after a cue is the answer: no article, no pronoun, not denied or doubted."""
-    letter, rest = match["letter"], said[match.end("letter") :]
-    if letter in "AaIi":
-        if re.match(rf"[ \t]+(?!{_BECAUSE}|(?:is|or|and)\b)[^\W\d]", rest):
-            return False
-        # "the answer is a", cut off before its noun
-        is_cut = not rest.strip() and not re.search(r"[:=(\[]\W*$", said[: match.start("letter")])
-        if letter.islower() and is_cut:
-            return False
-    own_case = letters if letter.isupper() else letters.lower()
-    other = rf"[(\[]?[{own_case}][)\]]?(?![\w'])"
-    doubted = (
-        rf"[)\]]?\s*(?:(?:,?\s*or|and|/|&)\s*(?i:{_HEDGED}){other}"
-        rf"|,\s*{other}\s*(?:$|[.,]|or\b|and\b))"
-    )
-    return not re.match(doubted, rest) and not _is_denied(said, match)
+def _is_named(said: str, start: int) -> bool:
+    """Whether a letter after a cue is the answer: no article, no pronoun, not denied."""
+    if is_word(said, start):
+        return False
+    # "the answer is a", cut off before its noun
+    is_last = start + 1 == len(said)
+    if said[start] in "ai" and is_last and not re.search(r"[:=(\[]\W*$", before(said, start)):
+        return False
+    return not is_denied(said, start) and not is_taken_back(said, start)
 
 
-def _is_denied(said: str, match: re.Match[str]) -> bool:
-    before = said[: match.start("letter")]
-    sentence = re.split(r"[.!?\n,;]|\b(?:but|so|therefore|thus|hence)\b", before)[-1]
-    return bool(_DENIED_BEFORE.search(sentence) or _DENIED_AFTER.match(said[match.end("letter") :]))
-
-
-def _listed(said: str, letters: str, options: Sequence[str]) -> str | None:
-    """The only letter that begins a line as those of a list do, or is all of a line.
-
-    None where the next letter follows on its line with its option: then the options are said over
-    again, and none is chosen.
-    """
+def _listed(
+    said: str, letters: str, options: Sequence[str], still_open: frozenset[int]
+) -> set[str]:
+    """Letters that begin a line as those of a list do, or are all of one; or follow on it so."""
     either = letters + letters.lower()
-    pattern = rf"^[^\w\n]*(?P<letter>[{either}])(?:[.):](?!\w\.)|[^\w\n]*$)"
-    doubt = rf"\s*(?:or|and|/|&)\s*(?i:{_HEDGED})[(\[]?[A-Z]\b"
-    found = {
-        match["letter"].upper(): said[match.end() :].partition("\n")[0]
-        for match in re.finditer(pattern, said, re.MULTILINE)
-        if not _is_denied(said, match) and not re.match(doubt, said[match.end() :])
-    }
-    if len(found) != 1:
-        return None
-    ((letter, line),) = found.items()
-    after = letters.index(letter) + 1
-    if after < len(options):
-        begun = re.escape(_plain(options[after])[:_TOLD_APART])
-        if re.search(rf"(?<!\w){letters[after]}[.):]\s*{begun}", line, re.IGNORECASE):
-            return None
-    return letter
+    first = re.compile(rf"^[^\w\n]*(?P<letter>[{either}])(?:[.):](?!\w\.)|[^\w\n]*$)")
+    later = re.compile(rf"(?<![\w'°-])(?P<letter>[{either}])\s*[.):=](?!\w\.)\s*\w")
+    found: dict[str, int] = {}
+    for line in re.finditer(r".+", said):
+        begun = first.match(line[0])
+        if begun is None:
+            continue
+        for match in (begun, *later.finditer(line[0], begun.end())):
+            start = line.start() + match.start("letter")
+            if match is not begun and match["letter"].isupper() != begun["letter"].isupper():
+                continue
+            is_said = start not in still_open and not is_taken_back(said, start)
+            if is_said and not is_denied(said, start):
+                found[match["letter"].upper()] = start
+    is_mark = len(found) == 1 and _is_answer_mark(said, min(found.values()), options)
+    return set() if is_mark else set(found)
 
 
-def _standing(said: str, letters: str) -> tuple[set[str], set[str]]:
+def _is_answer_mark(said: str, start: int, options: Sequence[str]) -> bool:
+    """Whether an "A:" may stand for "answer:": what follows it is not the first option."""
+    marked = re.match(r"[^\w\n]*:[^\w\n]*(\w.*)", behind(said, start))
+    if said[start] not in "Aa" or not marked:
+        return False
+    return _words(marked[1])[:1] != _words(options[0])[:1]
+
+
+def _standing(said: str, letters: str, options: Sequence[str]) -> tuple[set[str], set[str]]:
     """Letters that stand by themselves: bare capitals, and those in parentheses."""
     bare, enclosed = set[str](), set[str]()
-    for match in re.finditer(_letter(letters), said):
-        letter, start, end = match["letter"], match.start("letter"), match.end("letter")
-        if _is_denied(said, match):
+    for match in re.finditer(letter_pattern(letters), said):
+        letter, start = match["letter"], match.start("letter")
+        if is_denied(said, start) or is_taken_back(said, start):
             continue
-        if re.search(r"[(\[]\s*$", said[:start]) and re.match(r"\s*[)\]]", said[end:]):
+        if before(said, start).rstrip().endswith(("(", "[")) and match[0].endswith((")", "]")):
             enclosed.add(letter.upper())
-        elif letter.isupper() and not re.match(r"\.\w", said[end:]):
-            doubt = rf"(?:or|and) (?i:{_HEDGED})[A-Z]\b"
-            is_word = letter in "AI" and re.match(rf"[ \t]+(?!{doubt})\w", said[end:])
-            if not is_word:
+        elif letter.isupper() and not re.match(r"\.\w", said[start + 1 : start + 3]):
+            option = options[letters.index(letter)]
+            if not _is_name(said, start, option) and not _is_answer_mark(said, start, options):
                 bare.add(letter)
     return bare, enclosed
+
+
+def _is_name(said: str, start: int, option: str) -> bool:
+    """Whether a capital in a sentence is part of what is told: "person B", "B stands", "a B"."""
+    if is_word(said, start) or not _BEFORE.search(before(said, start).rstrip(" ([{<")):
+        return True
+    rest = behind(said, start)
+    if not re.match(r"[ \t]+[a-z]", rest) or _AFTER.match(rest):
+        return False
+    text = _words(option)
+    return _words(rest)[: len(text)] != text
 
 
 def _by_text(said: str, options: Sequence[str]) -> int | None:
