@@ -45,6 +45,16 @@ def content_key(path: Path, *also: str) -> str:
     return digest.hexdigest()
 
 
+def why_unusable(directory: Path) -> str | None:
+    """Why no frames can be kept in a directory, which is made where it is not there; else None."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return None
+    except OSError as error:
+        return error.strerror or type(error).__name__
+
+
 class FrameCache:
     """Frames in a directory.
 

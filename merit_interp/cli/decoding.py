@@ -8,11 +8,13 @@ This file must not decode.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from merit_interp.errors import SettingError
 from merit_interp.record_files import read_jsonl
 from merit_interp.records import DecodeReport
 
@@ -31,12 +33,29 @@ WORDS = {
 def decoding_settings(time_limit_s: float, frame_cache: str | None) -> DecodingSettings:
     """Settings of --video-time-limit and --frame-cache.
 
+    Where frames cannot be kept in the default directory, a line on stderr says so.
+
     Raises:
-        SettingError: The limit is none.
+        SettingError: The limit is none, or frames cannot be kept in the directory that was named.
     """
     from merit_interp.benchmarks.decoding_settings import DecodingSettings, frame_cache_directory
+    from merit_interp.benchmarks.frame_cache import why_unusable
 
-    return DecodingSettings(time_limit_s, frame_cache_directory(frame_cache))
+    directory = frame_cache_directory(frame_cache)
+    settings = DecodingSettings(time_limit_s, directory)
+    fault = None if directory is None else why_unusable(directory)
+    if fault is None:
+        return settings
+    if frame_cache is not None:
+        raise SettingError(
+            f"frames cannot be kept in {directory}: {fault}",
+            valid="--frame-cache with a directory that can be written to, or off",
+        )
+    print(
+        f"decoded frames are not kept, {directory}: {fault}; --frame-cache names another directory",
+        file=sys.stderr,
+    )
+    return dataclasses.replace(settings, cache=None)
 
 
 def print_decoding(run: Path) -> None:

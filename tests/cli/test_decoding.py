@@ -42,6 +42,33 @@ def test_a_recipe_keeps_how_frames_are_taken(
     assert "items' videos" not in ended.err
 
 
+@pytest.mark.parametrize("below", ["", "frames"])
+def test_a_frame_cache_that_cannot_be_made_is_refused_where_it_is_named(
+    world: World, tmp_path: Path, command: Command, below: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    ended = command("items", "check", world.items, "--frame-cache", tmp_path / "file" / below)
+    assert ended.code == 2
+    assert f"{tmp_path / 'file'}" in ended.error_line
+    assert "or off" in ended.error_line
+    ended = command("items", "check", world.items, "--frame-cache", "/proc/no/such")
+    assert ended.code == 2
+    assert "frames cannot be kept in /proc/no/such: " in ended.error_line
+
+
+def test_a_default_frame_cache_that_cannot_be_made_is_said_once(
+    world: World, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MERIT_INTERP_CACHE", str(tmp_path / "file"))
+    ended = command("items", "check", world.items)
+    assert ended.code == 0, ended.err
+    assert ended.err.splitlines() == [
+        f"decoded frames are not kept, {tmp_path / 'file' / 'frames'}: Not a directory; "
+        "--frame-cache names another directory"
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
