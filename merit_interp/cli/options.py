@@ -102,7 +102,9 @@ FpsOption = Annotated[
 MaxSideOption = Annotated[
     int | None, typer.Option(min=1, help="Longest side of a decoded frame, in pixels.")
 ]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="Most items of each set.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Most items of each set, drawn with --seed.")
+]
 
 
 def comma_names(given: list[str] | None) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from pathlib import Path
 import torch
 
 from merit_interp.benchmarks.decoding import write_reports
-from merit_interp.benchmarks.items import Item
 from merit_interp.errors import ItemError, SettingError
 from merit_interp.lens.head_masking import mask_heads
 from merit_interp.lens.heads import AttentionWeights, attention_weights, head_changes, n_heads_of
@@ -31,7 +29,7 @@ from merit_interp.lens.settings import LensSettings
 from merit_interp.lens.token_kinds import PromptKinds, token_kinds
 from merit_interp.lens_records import LensPlan, LensReading
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.item_sets import ItemSet
+from merit_interp.merging.item_sets import ItemSet, drawn_items
 from merit_interp.merging.recipe_models import merge_of
 from merit_interp.models.loading import LoadedModel, Placement, load_backbone
 from merit_interp.provenance import provenance, refuse_other
@@ -192,14 +190,6 @@ def _evaluation(
         decoding=settings.decoding,
         transcripts=transcripts,
     )
-
-
-def drawn_items(items: Sequence[Item], limit: int | None, seed: int) -> tuple[Item, ...]:
-    """As many items as asked for, drawn at random, in their order: files are often sorted."""
-    if limit is None or limit >= len(items):
-        return tuple(items)
-    places = sorted(random.Random(seed).sample(range(len(items)), limit))
-    return tuple(items[place] for place in places)
 
 
 def _weights(

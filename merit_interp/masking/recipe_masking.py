@@ -23,7 +23,7 @@ from merit_interp.masking.layer_sets import plan_sweep
 from merit_interp.masking.model_sweep import MaskedModel, key_of, sweep_model
 from merit_interp.masking.settings import NEEDS_A_MERGE, MaskSettings
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.item_sets import ItemSet
+from merit_interp.merging.item_sets import ItemSet, drawn_items
 from merit_interp.merging.recipe_models import merge_of
 from merit_interp.models.loading import LoadedModel, Placement, load_backbone
 from merit_interp.provenance import provenance, refuse_other
@@ -192,7 +192,7 @@ def _evaluations(
         prepared[chosen] = Evaluation(
             model,
             file,
-            items[: settings.limit],
+            drawn_items(items, settings.limit, settings.seed),
             settings.scoring,
             batch_size=settings.batch_size,
             max_failed=settings.max_failed,

@@ -66,7 +66,7 @@ class MaskSettings:
     max_failed: float = 0.0
     """Share of items that may fail to decode before the run fails."""
     limit: int | None = None
-    """Most items; None for all."""
+    """Most items, drawn at random; None for all."""
     decoding: DecodingSettings = DecodingSettings()
     """How videos are decoded; no number depends on it."""
     prefix_gib: float = 2.0

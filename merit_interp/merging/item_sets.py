@@ -10,6 +10,8 @@ same videos as the one that judged it. This file must not know models or scores.
 from __future__ import annotations
 
 import dataclasses
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,14 @@ class ItemSet:
             if row[name] == unset:
                 del row[name]
         return row
+
+
+def drawn_items(items: Sequence[Item], limit: int | None, seed: int) -> tuple[Item, ...]:
+    """As many items as asked for, drawn at random, in their order: files are often sorted."""
+    if limit is None or limit >= len(items):
+        return tuple(items)
+    places = sorted(random.Random(seed).sample(range(len(items)), limit))
+    return tuple(items[place] for place in places)
 
 
 def recipe_item_set(

@@ -35,7 +35,7 @@ from merit_interp.merging.control_scores import (
     shorter_prompts,
 )
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.item_sets import ItemSet
+from merit_interp.merging.item_sets import ItemSet, drawn_items
 from merit_interp.merging.recipe_models import merge_of
 from merit_interp.merging.recipe_scores import MERGED, keep_whole_blocks, score_recipes
 from merit_interp.models.checkpoint_files import Checkpoint
@@ -65,7 +65,7 @@ class EvaluationSettings:
     max_failed: float = 0.0
     """Share of items that may fail to decode before the run fails."""
     limit: int | None = None
-    """Most items of each set; None for all."""
+    """Most items of each set, drawn at random; None for all."""
     placement: Placement = Placement()
     decoding: DecodingSettings = DecodingSettings()
     """How videos are decoded; no number depends on it."""
@@ -177,7 +177,7 @@ def _prepared(
     return Evaluation(
         vlm,
         file,
-        items[: settings.limit],
+        drawn_items(items, settings.limit, settings.seed),
         settings.scoring,
         batch_size=settings.batch_size,
         max_failed=settings.max_failed,

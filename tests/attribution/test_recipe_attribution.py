@@ -15,7 +15,6 @@ from merit_interp.attribution.recipe_attribution import (
     ITEMS,
     RunWatch,
     attribute_recipe,
-    drawn_items,
 )
 from merit_interp.attribution.settings import AttributionSettings
 from merit_interp.attribution.video_items import VIDEO, VideoItems
@@ -236,15 +235,6 @@ def test_controls_that_would_say_nothing_are_refused_before_a_run_is_touched(
     with pytest.raises(SettingError, match="drops as padding, so black would show fewer frames"):
         attribute_recipe(recipe, sets, SETTINGS, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_items_are_drawn_by_seed_in_their_order(item_file: ItemFile) -> None:
-    drawn = drawn_items(item_file.items, 3, seed=1)
-    assert len(drawn) == 3
-    assert drawn == drawn_items(item_file.items, 3, seed=1)
-    places = [item_file.items.index(item) for item in drawn]
-    assert places == sorted(places)
-    assert drawn_items(item_file.items, None, seed=0) == item_file.items
 
 
 def test_items_above_the_limit_are_tried_again_and_then_flagged(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from merit_interp.errors import RunError, SettingError
-from merit_interp.lens.recipe_lens import drawn_items, lens_recipe
+from merit_interp.lens.recipe_lens import lens_recipe
 from merit_interp.lens.settings import LensSettings
 from merit_interp.lens_records import LensReading
 from merit_interp.merging.in_memory import InMemoryMerge
@@ -145,15 +145,6 @@ def test_nothing_merged_and_no_masks(tmp_path: Path, recipe: Recipe, item_set: I
     assert not (tmp_path / "no").exists()
     with pytest.raises(SettingError, match="no engine 'tl'"):
         LensSettings(engine="tl")
-
-
-def test_items_are_drawn_by_seed(item_set: ItemSet) -> None:
-    items = item_set.read()[1]
-    assert drawn_items(items, None, 0) == items
-    few = drawn_items(items, 4, 0)
-    assert len(few) == 4
-    assert few == drawn_items(items, 4, 0) != drawn_items(items, 4, 1)
-    assert [items.index(item) for item in few] == sorted(items.index(item) for item in few)
 
 
 def test_tables_say_what_was_read(run: Path) -> None:

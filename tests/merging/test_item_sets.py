@@ -7,7 +7,13 @@ import pytest
 from merit_interp.benchmarks.items import Item, write_items
 from merit_interp.benchmarks.splits import SplitSettings, parts_of, split_hash
 from merit_interp.errors import ItemError, SettingError
-from merit_interp.merging.item_sets import ItemSet, recipe_item_set, searched_remark, split_remark
+from merit_interp.merging.item_sets import (
+    ItemSet,
+    drawn_items,
+    recipe_item_set,
+    searched_remark,
+    split_remark,
+)
 from merit_interp.models.fingerprints import items_digest
 from merit_interp.recipe import ItemsReference, ModelReference, Recipe
 
@@ -133,3 +139,12 @@ def test_a_recipe_has_a_split_hash_in_its_file_only_where_it_was_split(recipe: R
     assert '"split_hash": "sha256:' in recipe.to_json()
     assert '"split_hash"' not in changed(recipe, split_hash=None).to_json()
     assert recipe.merge_hash == changed(recipe, split_hash=None).merge_hash
+
+
+def test_a_limit_draws_items_by_seed_and_keeps_their_order() -> None:
+    there = tuple(items(40))
+    assert drawn_items(there, None, 0) == drawn_items(there, 40, 0) == there
+    few = drawn_items(there, 4, 0)
+    assert few == drawn_items(there, 4, 0) != drawn_items(there, 4, 1)
+    assert few != there[:4]
+    assert [there.index(item) for item in few] == sorted(there.index(item) for item in few)
