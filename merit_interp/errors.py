@@ -11,7 +11,8 @@ This file must not know any room of the house.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class MeritError(Exception):
@@ -50,6 +51,22 @@ class PairError(MeritError):
 
 class VideoError(MeritError):
     """A video cannot be read."""
+
+
+class FailedItemsError(VideoError):
+    """More items failed than a run may go on with.
+
+    Args:
+        problem: How many, and the first of them.
+        rows: What became of each item, as rows of `decoding.jsonl`.
+        valid: What would be right instead.
+    """
+
+    def __init__(
+        self, problem: str, *, rows: Sequence[Mapping[str, Any]], valid: str | None = None
+    ) -> None:
+        super().__init__(problem, valid=valid)
+        self.rows = tuple(rows)
 
 
 class RunError(MeritError):

@@ -221,7 +221,8 @@ def check_run_directory(path: Path, *, resume: bool = False, overwrite: bool = F
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file", valid="a directory, new or empty")
     try:
-        used = path.is_dir() and any(path.iterdir())
+        # a run that was refused for its videos leaves that file, and is no run
+        used = path.is_dir() and any(file.name != "decoding.jsonl" for file in path.iterdir())
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
     if used and overwrite and not (path / "run.json").exists():

@@ -24,10 +24,10 @@ from merit_interp.attribution.estimate import RunEstimate, estimate_run
 from merit_interp.attribution.model_states import in_force, model_states
 from merit_interp.attribution.settings import AttributionSettings
 from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSettings
-from merit_interp.benchmarks.decoding import write_reports
+from merit_interp.benchmarks.decoding import refuse_failures, write_reports
 from merit_interp.benchmarks.items import Item
 from merit_interp.benchmarks.video_controls import VideoControl, check_evidence, checked_controls
-from merit_interp.errors import SettingError, VideoError
+from merit_interp.errors import SettingError
 from merit_interp.merging.control_scores import check_black_frames
 from merit_interp.merging.in_memory import InMemoryMerge
 from merit_interp.merging.item_sets import ItemSet
@@ -49,7 +49,6 @@ from merit_interp.records import FrameAttribution
 
 ATTRIBUTIONS = "attributions.jsonl"
 ITEMS = "attributed_items.jsonl"
-NAMED_FAILURES = 3
 SMALL_WIDTH = 256
 """Columns of a model that gains nothing from threads."""
 
@@ -89,7 +88,7 @@ def attribute_recipe(
 
     Raises:
         RunError: The directory is in use, or holds attributions made by other settings.
-        VideoError: More items than `max_failed` cannot be decoded.
+        FailedItemsError: More items than `max_failed` cannot be decoded.
         SettingError: A setting does not serve, or a batch does not fit into memory.
     """
     settings = settings.checked()
@@ -189,16 +188,9 @@ def _prepared(
         ),
         progress=watch.preparing,
     )
-    if len(videos.failures) > settings.max_failed * len(videos.items) or not videos.places:
-        named = [
-            f"{videos.items[place].id} ({reason})"
-            for place, reason in list(videos.failures.items())[:NAMED_FAILURES]
-        ]
-        raise VideoError(
-            f"{len(videos.failures)} of {len(videos.items)} items cannot be attributed: "
-            + ", ".join(named),
-            valid="items that `items check` accepts, or a higher --max-failed",
-        )
+    # without a single one there is nothing to do, whatever may fail
+    max_failed = settings.max_failed if videos.places else 0.0
+    refuse_failures(videos.videos, videos.items, videos.failures, max_failed, "attributed")
     return videos
 
 

@@ -10,6 +10,7 @@ cache. This file must not know models or what is done with the frames.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.metadata
 import json
@@ -28,13 +29,15 @@ from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.reading import READING_VERSION, Reading
 from merit_interp.benchmarks.sampling import FrameRequest
 from merit_interp.benchmarks.videos import Video, video_of
-from merit_interp.errors import VideoError
+from merit_interp.errors import FailedItemsError, VideoError
 from merit_interp.record_files import write_whole
 from merit_interp.records import DecodeReport
 from merit_interp.scoring_settings import Scoring
 
 DECODING = "decoding.jsonl"
 """A run's reports, a line an item."""
+NAMED_FAILURES = 3
+"""Failed items that the error names."""
 
 
 class Decoder:
@@ -209,6 +212,45 @@ class ItemVideos:
 
 def _clip(item: Item) -> _Clip:
     return item.video, item.start_s, item.end_s, item.fps
+
+
+def refuse_failures(
+    videos: ItemVideos,
+    items: Sequence[Item],
+    failures: Mapping[int, str],
+    max_failed: float,
+    wanted: str = "scored",
+) -> None:
+    """End a run of which more items failed than it may go on with.
+
+    Args:
+        videos: What decoded them.
+        items: All items of the run.
+        failures: Why an item failed, by its place in `items`; not all for their videos.
+        max_failed: Share of items that may fail.
+        wanted: What the others would be.
+
+    Raises:
+        FailedItemsError: More did; it has what became of each.
+    """
+    if len(failures) <= max_failed * len(items):
+        return
+    named = [
+        f"{items[place].id} ({reason})" for place, reason in list(failures.items())[:NAMED_FAILURES]
+    ]
+    more = len(failures) - len(named)
+    share = len(failures) / len(items)
+    reports = {report.item: report for report in videos.reports(items)}
+    for place, reason in failures.items():
+        item = items[place]
+        known = reports.get(item.id) or DecodeReport(item=item.id, video=item.video, requested=0)
+        reports[item.id] = dataclasses.replace(known, status="failed", problems=(reason,))
+    raise FailedItemsError(
+        f"{len(failures)} of {len(items)} items cannot be {wanted}: "
+        f"{', '.join(named)}{f' and {more} more' if more else ''}",
+        rows=[reports[item.id].to_row() for item in items if item.id in reports],
+        valid=f"items that `items check` accepts, or --max-failed {share:.3g} or more",
+    )
 
 
 def write_reports(run: Path, sets: Mapping[str, tuple[ItemVideos, Sequence[Item]]]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from merit_interp.benchmarks.decoding import ItemVideos
+from merit_interp.benchmarks.decoding import ItemVideos, refuse_failures
 from merit_interp.benchmarks.decoding_settings import DecodingSettings
 from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.video_controls import NO_EVIDENCE, NotApplicable, VideoControl
@@ -46,9 +46,6 @@ from merit_interp.scoring.visual_cache import (
 )
 from merit_interp.tensor_shapes import ItemLogProbs
 
-NAMED_FAILURES = 3
-"""Failed items that the error names."""
-
 Progress = Callable[[int, int], None]
 """Told how many are done, and of how many."""
 
@@ -71,7 +68,7 @@ class Evaluation:
         progress: Told how many items are prepared.
 
     Raises:
-        VideoError: More items than `max_failed` failed.
+        FailedItemsError: More items than `max_failed` failed.
         ItemError: There are no items.
         CheckpointError: The checkpoint's processor or tokenizer does not serve.
     """
@@ -116,7 +113,7 @@ class Evaluation:
         if not transcripts:
             self._processor = video_processor_for(model.directory, model.family)
         self._prepare(progress)
-        self._refuse_failures(max_failed)
+        refuse_failures(self.videos, self.items, self.failures, max_failed)
         self.batches = self._plan(self.encoded, batch_size)
         """What one forward takes each; fixed by the items and the batch size."""
 
@@ -197,21 +194,6 @@ class Evaluation:
             check_feature_count(features, n_vectors, self.model.source)
             self._cache.put(key, features)
         return key
-
-    def _refuse_failures(self, max_failed: float) -> None:
-        if len(self.failures) <= max_failed * len(self.items):
-            return
-        named = [
-            f"{self.items[index].id} ({reason})"
-            for index, reason in list(self.failures.items())[:NAMED_FAILURES]
-        ]
-        more = len(self.failures) - len(named)
-        share = len(self.failures) / len(self.items)
-        raise VideoError(
-            f"{len(self.failures)} of {len(self.items)} items cannot be scored: "
-            f"{', '.join(named)}{f' and {more} more' if more else ''}",
-            valid=f"items that `items check` accepts, or --max-failed {share:.3g} or more",
-        )
 
     def _plan(self, encoded: Mapping[int, EncodedItem], batch_size: int) -> tuple[Batch, ...]:
         return plan_batches(

@@ -42,6 +42,29 @@ def test_a_recipe_keeps_how_frames_are_taken(
     assert "items' videos" not in ended.err
 
 
+def test_a_refused_run_says_what_became_of_every_item(
+    world: World, tmp_path: Path, command: Command
+) -> None:
+    file = read_items(world.items)
+    absolute = [dataclasses.replace(i, video=str(file.video_path(i))) for i in file.items]
+    broken = [dataclasses.replace(i, video=f"no{n}.mp4") for n, i in enumerate(absolute[:5])]
+    items, out = tmp_path / "items.jsonl", tmp_path / "run"
+    write_items(items, [*broken, *absolute[5:]])
+    words = searching(dataclasses.replace(world, items=items), out, "--validation-share", 0.5)
+    ended = command(*words)
+    assert ended.code == 2
+    assert f"{out / 'decoding.jsonl'} has all of them; valid: " in ended.error_line
+    rows = [json.loads(line) for line in (out / "decoding.jsonl").read_text().splitlines()]
+    failed = {row["item"]: row["problems"] for row in rows if row["status"] == "failed"}
+    assert len(failed) > 0
+    assert all("No such file" in problems[0] for problems in failed.values())
+    assert f"{len(failed)} of {len(rows)} items cannot be scored: " in ended.error_line
+    # what a refused run leaves is no run that the next one must not touch
+    write_items(items, absolute)
+    ended = command(*words)
+    assert ended.code == 0, ended.err
+
+
 @pytest.mark.parametrize("below", ["", "frames"])
 def test_a_frame_cache_that_cannot_be_made_is_refused_where_it_is_named(
     world: World, tmp_path: Path, command: Command, below: str
