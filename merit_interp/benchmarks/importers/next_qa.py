@@ -21,7 +21,7 @@ from merit_interp.benchmarks.importing import (
     outcomes,
 )
 from merit_interp.benchmarks.items import Item
-from merit_interp.errors import SettingError
+from merit_interp.errors import ItemError, SettingError
 
 SPLITS = ("train", "val", "test")
 OPTIONS = ("a0", "a1", "a2", "a3", "a4")
@@ -33,7 +33,7 @@ def split_file(path: Path, options: ImportOptions, splits: tuple[str, ...] = SPL
     """The csv that a user means: the file, or a directory's file of a split.
 
     Raises:
-        ItemError: There is no such file.
+        ItemError: There is no such file, or none of any split.
         SettingError: A directory holds several, and no subset says which.
     """
     if path.is_dir() and options.subset is None:
@@ -42,7 +42,10 @@ def split_file(path: Path, options: ImportOptions, splits: tuple[str, ...] = SPL
             raise SettingError(
                 f"{path} holds {len(found)} splits", valid=f"--subset {', '.join(found)}"
             )
-        return files_in(path, f"{(found or splits)[0]}.csv")[0]
+        if not found:
+            names = [f"{split}.csv" for split in splits]
+            raise ItemError(f"{path} holds no {' or '.join(names)}", valid=", ".join(names))
+        return path / f"{found[0]}.csv"
     if path.is_file() and options.subset not in (None, path.stem):
         raise SettingError(f"{path} is not the subset {options.subset!r}", valid="no --subset")
     return files_in(path, f"{options.subset}.csv")[0]

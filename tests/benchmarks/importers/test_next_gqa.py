@@ -74,3 +74,8 @@ def test_the_spans_must_be_beside_the_csv_and_whole(tmp_path: Path) -> None:
     (tmp_path / "gsub_test.json").write_text('{"801": {"duration": 30, "loc')
     with pytest.raises(ItemError, match=r"gsub_test.json is not JSON in row 1: torn"):
         run_import("next_gqa", tmp_path / "test.csv", [])
+
+
+def test_a_directory_without_a_split_is_told_all_that_serve(tmp_path: Path) -> None:
+    with pytest.raises(ItemError, match=r"holds no val.csv or test.csv; valid: val.csv, test.csv"):
+        run_import("next_gqa", tmp_path, [])
