@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +24,11 @@ from merit_interp.attribution.model_states import in_force, model_states
 from merit_interp.attribution.settings import AttributionSettings
 from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSettings
 from merit_interp.benchmarks.decoding import refuse_failures, write_reports
-from merit_interp.benchmarks.items import Item
 from merit_interp.benchmarks.video_controls import VideoControl, check_evidence, checked_controls
 from merit_interp.errors import SettingError
 from merit_interp.merging.control_scores import check_black_frames
 from merit_interp.merging.in_memory import InMemoryMerge
-from merit_interp.merging.item_sets import ItemSet
+from merit_interp.merging.item_sets import ItemSet, drawn_items
 from merit_interp.merging.recipe_models import merge_of
 from merit_interp.models.fingerprints import items_digest
 from merit_interp.models.loading import LoadedModel
@@ -164,14 +162,6 @@ def _run_blocks(
             forgotten = (name, block.condition)
             if block.condition != VIDEO and forgotten not in left[number + 1 :]:
                 videos[name].forget(block.condition)
-
-
-def drawn_items(items: Sequence[Item], limit: int | None, seed: int) -> tuple[Item, ...]:
-    """As many items as asked for, drawn at random, in their order: files are often sorted."""
-    if limit is None or limit >= len(items):
-        return tuple(items)
-    places = sorted(random.Random(seed).sample(range(len(items)), limit))
-    return tuple(items[place] for place in places)
 
 
 def _prepared(
