@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ from merit_interp.recipe import Scoring
 from merit_interp.records import ItemScore
 from merit_interp.scoring.batches import Batch, option_log_probs, plan_batches
 from merit_interp.scoring.encoding import EncodedItem, encode_item, encode_transcript, see_video
+from merit_interp.scoring.fitting import Fitting
 from merit_interp.scoring.generation import generate_answers
 from merit_interp.scoring.option_orders import by_rotation, in_orders, mean_log_probs
 from merit_interp.scoring.read_answers import with_answers
@@ -114,6 +116,7 @@ class Evaluation:
             self._processor = video_processor_for(model.directory, model.family)
         self._prepare(progress)
         refuse_failures(self.videos, self.items, self.failures, max_failed)
+        self._fitting = Fitting(self._parts)
         self.batches = self._plan(self.encoded, batch_size)
         """What one forward takes each; fixed by the items and the batch size."""
 
@@ -204,6 +207,10 @@ class Evaluation:
             together={place: self.asked[place].index for place in encoded},
         )
 
+    def _parts(self, places: Sequence[int], rows: int) -> tuple[Batch, ...]:
+        encoded = {place: self.encoded[place] for place in places}
+        return plan_batches(encoded, batch_size=rows, pad_id=self.pad_id, device=self.model.device)
+
     @property
     def in_own_order(self) -> list[int]:
         """Indices of the prepared items, in the order in which they were prepared."""
@@ -285,6 +292,7 @@ class Evaluation:
 
         Raises:
             NotANumberError: The model gave NaN.
+            SettingError: The device has no room for one item.
         """
         read = self._read_batch(self.batches[number])
         rotations = by_rotation(self.asked, read)
@@ -293,9 +301,13 @@ class Evaluation:
 
     def _read_batch(self, batch: Batch) -> dict[int, tuple[float, ...]]:
         """Log-probability of each option as asked, by the place of what is asked."""
+        parts = self._fitting.run(batch, self._log_probs)
+        return {place: row for part in parts for place, row in self._checked(*part).items()}
+
+    def _log_probs(self, batch: Batch) -> ItemLogProbs:
         with torch.no_grad():
             logits = self.model.model(**self.batch_inputs(batch)).logits
-            return self._checked(batch, option_log_probs(logits, batch))
+            return option_log_probs(logits, batch)
 
     def _checked(self, batch: Batch, log_probs: ItemLogProbs) -> dict[int, tuple[float, ...]]:
         rows = zip(batch.items, log_probs.tolist(), batch.n_options, strict=True)
@@ -362,9 +374,9 @@ class Evaluation:
         texts: dict[int, str] = {}
         for number, batch in enumerate(self.batches):
             if self.scoring.answers == "generated":
-                said = generate_answers(self, batch)
-                read |= self._checked(batch, said.log_probs)
-                texts |= dict(zip(batch.items, said.texts, strict=True))
+                for part, said in self._fitting.run(batch, partial(generate_answers, self)):
+                    read |= self._checked(part, said.log_probs)
+                    texts |= dict(zip(part.items, said.texts, strict=True))
             else:
                 read |= self._read_batch(batch)
             if progress is not None:
