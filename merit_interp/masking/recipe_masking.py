@@ -9,13 +9,16 @@ file must not know how effects are tabulated or judged.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from merit_interp.benchmarks.decoding import write_reports
 from merit_interp.errors import SettingError
@@ -78,7 +81,8 @@ def mask_recipe(
         progress: Called after each batch and set.
 
     Raises:
-        SettingError: A mode, layer or head that these models do not have.
+        SettingError: A mode, layer or head that these models do not have, or a batch that does not
+            fit.
         RunError: The directory is in use, or holds a sweep of other settings.
         VideoError: More items than `max_failed` cannot be decoded.
     """
@@ -112,7 +116,7 @@ def mask_recipe(
         write_json(run / RUN, dataclasses.replace(record, processor=route).to_row())
     records = [MaskedScores.from_row(row) for row in read_jsonl(run / MASKS)]
     done = {key_of(record.model, record, record.batch) for record in records}
-    with JsonlAppender(run / MASKS) as masks:
+    with _told_of_room(settings, placement), JsonlAppender(run / MASKS) as masks:
 
         def write(record: MaskedScores) -> None:
             masks.append(record.to_row())
@@ -122,6 +126,18 @@ def mask_recipe(
             sweep_model(model, plan, settings, write=write, done=done, progress=told)
     _write_unmasked(run, models, item_set=chosen.split)
     write_json(run / FINISHED_MARKER, {"masks": len(read_jsonl(run / MASKS))})
+
+
+@contextlib.contextmanager
+def _told_of_room(settings: MaskSettings, placement: Placement) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise SettingError(
+            f"{settings.batch_size} rows do not fit on {placement.device}",
+            # records are kept by the batch, so that a sweep cannot go on with smaller ones
+            valid="a smaller --batch-size, with --overwrite or another --out",
+        ) from None
 
 
 def _plan(recipe: Recipe, vlm: LoadedModel, settings: MaskSettings) -> MaskPlan:

@@ -4,8 +4,8 @@
     for part, logits in fitting.run(batch, forward): ...
 
 How many rows fit depends on frames, model and device, which no default can know. A score does not
-depend on the rows beside it, but another shape may be summed in another order: over 120 items of the
-embedded pair on the CPU, scores at 64 rows and at 1 differ by at most 6e-6 nats in float32, by
+depend on the rows beside it, but another shape may be summed in another order: over 120 items of
+the embedded pair on the CPU, scores at 64 rows and at 1 differ by at most 6e-6 nats in float32, by
 nothing in bfloat16, and no answer differs. GPUs choose kernels by shape too; not measured there.
 This file must not know what a forward computes.
 """

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from merit_interp.errors import RunError, SettingError
 from merit_interp.masking.recipe_masking import mask_recipe
@@ -13,6 +14,8 @@ from merit_interp.merging.item_sets import ItemSet
 from merit_interp.recipe import Recipe, Scoring, read_recipe
 from merit_interp.record_files import read_jsonl
 from merit_interp.records import ItemScore, MaskedScores, MaskPlan
+from merit_interp.scoring.batches import Batch
+from merit_interp.scoring.evaluation import Evaluation
 from tests.tiny_models import TinyPair
 
 SETTINGS = MaskSettings(scoring=Scoring(max_frames=4), batch_size=4, draws=2)
@@ -61,6 +64,17 @@ def test_unmasked_scores_are_the_evaluations(run: Path, recipe: Recipe) -> None:
     for (model, _), record in records.items():
         for score in by_model[model]:
             assert record.log_probs.get(score.item, score.log_probs) == score.log_probs
+
+
+def test_a_batch_that_does_not_fit_is_said(
+    tmp_path: Path, recipe: Recipe, item_set: ItemSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Evaluation, batch: Batch) -> dict[str, object]:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 TiB.")
+
+    monkeypatch.setattr(Evaluation, "batch_inputs", full)
+    with pytest.raises(SettingError, match="4 rows do not fit on cpu; valid: a smaller --batch-si"):
+        mask_recipe(recipe, item_set, SETTINGS, tmp_path / "run")
 
 
 def test_a_cut_run_goes_on_to_the_same_bytes(
