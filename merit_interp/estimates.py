@@ -27,6 +27,7 @@ from merit_interp.models.loading import Placement
 from merit_interp.models.meta_models import ModelParts
 from merit_interp.models.pair_size import PairSize
 from merit_interp.recipe import ModelReference, Recipe
+from merit_interp.scoring_settings import Answers
 from merit_interp.search.settings import SearchSettings
 
 TERA = 10**12
@@ -52,6 +53,37 @@ class Workload:
     """Rows of a forward."""
     budget: int = SearchSettings().budget
     """Recipes that the search tries."""
+    answers: Answers = "letter"
+    """What is scored. Generated ones in `evaluate` alone: all else has letters then."""
+    circular: bool = False
+    """Whether search and evaluation ask in every order of options; all else asks once."""
+    n_options: int = 4
+    """Options of an item; they count where each takes a row or an order."""
+    max_new_tokens: int = 16
+    """Of a generated answer."""
+
+    @property
+    def rows_asked(self) -> int:
+        """Rows of an item in a forward that looks at it once; options have several tokens each."""
+        return self.n_options if self.answers == "option_text" else 1
+
+    @property
+    def rows_scored(self) -> int:
+        """Rows of an item in search and evaluation."""
+        return self.n_options if self.circular else self.rows_asked
+
+    @property
+    def asked(self) -> str:
+        """How items are asked, in words."""
+        words = ["one row each"]
+        if self.answers == "option_text":
+            words = [f"a row for each of {self.n_options} options"]
+        if self.circular:
+            words = [f"{self.n_options} orders of options in search and evaluate"]
+        if self.answers == "generated":
+            words.append(f"{self.max_new_tokens} tokens said in evaluate, letters in all else")
+        flags = f"--answers {self.answers}{' --circular' if self.circular else ''}"
+        return f"{', '.join(words)} ({flags})"
 
     @property
     def visual_tokens(self) -> int:
@@ -117,6 +149,11 @@ def pair_needs(size: PairSize, work: Workload) -> tuple[VerbNeeds, ...]:
     recipe = _example_recipe(size.vlm.n_layers)
     search, row = SearchSettings(), size.cost.peak_bytes
     tried = work.n_search * (work.budget + 1) + work.n_validation * (search.top + 2)
+    scoring = work.rows_scored * forward
+    # a token that is generated goes through the text layers once more; its prompt is kept
+    saying = work.max_new_tokens if work.answers == "generated" else 0
+    evaluating = scoring + scoring * saying // work.n_tokens
+    rows = max(work.batch_size, work.rows_scored)
     scored = 2 + len(baseline_recipes(
         recipe, n_layers=size.vlm.n_layers, draws=EvaluationSettings().draws
     ))  # fmt: skip
@@ -125,22 +162,23 @@ def pair_needs(size: PairSize, work: Workload) -> tuple[VerbNeeds, ...]:
     attribution = AttributionSettings()
     return (
         VerbNeeds(
-            "search", weights, attention, row, work.batch_size, 0,
-            tried * forward + work.n_items * encoder,
+            "search", weights, attention, row, rows, 0,
+            tried * scoring + work.n_items * encoder,
         ),
         VerbNeeds(
-            "evaluate", weights, text, row, work.batch_size, 0,
-            work.n_validation * (scored * forward + encoder),
+            "evaluate", weights, text, row, rows, 0,
+            work.n_validation * (scored * evaluating + encoder),
         ),
         VerbNeeds(
             "mask", weights + size.backbone.total * size.bytes_per_weight, attention, row,
             work.batch_size, int(MaskSettings().prefix_gib * 2**30),
-            work.n_validation * (round(_masked_passes(recipe, size.vlm) * forward) + encoder),
+            work.n_validation
+            * (round(_masked_passes(recipe, size.vlm) * work.rows_asked * forward) + encoder),
         ),
         VerbNeeds(
             "attribute", weights, attention, size.cost.kept_bytes, work.batch_size, 0,
             min(work.n_validation, attribution.limit or work.n_validation)
-            * _attribution_flops(size, work, recipe, attribution),
+            * work.rows_asked * _attribution_flops(size, work, recipe, attribution),
         ),
         VerbNeeds(
             "merge", 0, 0, 0, 0, STREAM_BYTES + 2 * _largest_bytes(size), 0,

@@ -69,6 +69,29 @@ def test_work_is_that_of_the_verbs_own_plans(needs: dict[str, VerbNeeds], size: 
     assert needs["merge"].flops == 0
 
 
+def test_how_items_are_asked_is_in_the_work(needs: dict[str, VerbNeeds], size: PairSize) -> None:
+    def asked(**fields: object) -> dict[str, VerbNeeds]:
+        work = dataclasses.replace(WORK, n_options=5, **fields)
+        return {need.verb: need for need in pair_needs(size, work)}
+
+    forward, seen = size.cost.flops, size.encoder_flops_per_token * WORK.visual_tokens
+    assert asked() == needs, "options are letters of one row, however many"
+    circular = asked(circular=True)
+    assert circular["search"].flops == 5 * (20 * 31 + 20 * 10) * forward + 40 * seen
+    assert circular["evaluate"].flops == 20 * (5 * 32 * forward + seen)
+    # all orders of an item share a batch
+    assert circular["search"].rows == 5 > WORK.batch_size
+    # what looks into one forward asks once
+    assert [circular[verb] for verb in ("mask", "attribute")] == [needs["mask"], needs["attribute"]]
+    text = asked(answers="option_text")
+    assert text["search"] == circular["search"]
+    assert text["attribute"].flops == 5 * needs["attribute"].flops
+    assert text["mask"].flops > 4 * needs["mask"].flops
+    said = asked(answers="generated", max_new_tokens=WORK.n_tokens)
+    assert said["evaluate"].flops == 20 * (2 * 32 * forward + seen)
+    assert {**said, "evaluate": needs["evaluate"]} == needs
+
+
 def test_memory_is_the_sum_of_its_parts(needs: dict[str, VerbNeeds]) -> None:
     for need in needs.values():
         assert need.memory_bytes == (

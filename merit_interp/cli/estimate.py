@@ -112,8 +112,8 @@ def _table(needs: tuple[VerbNeeds, ...], rate: float) -> Table:
 
 def _assumptions(size: PairSize, work: Workload) -> list[str]:
     return [
-        f"assumed: {work.n_items} items, a video and one row each (--answers letter), half of them "
-        f"for validation; a search of {work.budget} recipes without the pruning after it; a recipe "
+        f"assumed: {work.n_items} items, a video each, {work.asked}, half of them for validation; "
+        f"a search of {work.budget} recipes without the pruning after it; a recipe "
         f"of every {MERGED_SHARE}th layer; all else the verbs' defaults.",
         "memory is weights, both sides of what is merged, activations of a batch; the allocator's "
         "slack and the encoder's activations come on top. Attention is a fused kernel's, counted "

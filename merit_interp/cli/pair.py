@@ -18,6 +18,7 @@ from merit_interp.cli.options import (
     DeviceOption,
     DtypeOption,
     JsonOption,
+    NewTokensOption,
     OverwriteOption,
 )
 from merit_interp.errors import SettingError
@@ -51,6 +52,14 @@ def pair(
     tokens_per_frame: Annotated[
         int, typer.Option(min=1, help="Estimate: visual tokens of a frame.")
     ] = 128,
+    answers: Annotated[
+        str, typer.Option(help="Estimate: what is scored: letter, option_text or generated.")
+    ] = "letter",
+    circular: Annotated[
+        bool, typer.Option("--circular", help="Estimate: items asked in every order of options.")
+    ] = False,
+    options: Annotated[int, typer.Option(min=2, help="Estimate: options of an item.")] = 4,
+    max_new_tokens: NewTokensOption = None,
     batch_size: BatchOption = 64,
     budget: Annotated[int, typer.Option(min=1, help="Estimate: recipes of the search.")] = 200,
     tflops: Annotated[
@@ -67,8 +76,16 @@ def pair(
         from merit_interp.cli.estimate import print_estimate
         from merit_interp.estimates import Workload
         from merit_interp.models.loading import Placement
+        from merit_interp.scoring_settings import Scoring, changed_scoring
 
-        work = Workload(items, frames, tokens_per_frame, batch_size, budget)
+        scoring = changed_scoring(
+            Scoring(), answers=answers, circular=circular, max_new_tokens=max_new_tokens
+        )
+        work = Workload(
+            items, frames, tokens_per_frame, batch_size, budget,
+            answers=scoring.answers, circular=scoring.circular, n_options=options,
+            max_new_tokens=scoring.max_new_tokens,
+        )  # fmt: skip
         placement = Placement(device=device, dtype=dtype)
         print_estimate(vlm, backbone, work, placement, tflops=tflops, as_json=json)
         return

@@ -50,6 +50,45 @@ def test_weights_on_disk_are_sized_by_their_headers(
     assert "measured on cpu" in ended.out
 
 
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ([], "200 items, a video each, one row each (--answers letter), half"),
+        (
+            ["--circular", "--options", 5],
+            "5 orders of options in search and evaluate (--answers letter --circular)",
+        ),
+        (["--answers", "option_text"], "a row for each of 4 options (--answers option_text)"),
+        (
+            ["--answers", "generated", "--max-new-tokens", 9],
+            "one row each, 9 tokens said in evaluate, letters in all else (--answers generated)",
+        ),
+    ],
+)
+def test_the_estimate_says_how_items_are_asked(
+    pair: TinyPair, command: Command, words: list[object], asked: str
+) -> None:
+    both = ("--vlm", pair.vlm, "--backbone", pair.backbone, "--tflops", 1)
+    ended = command("pair", "--estimate", *both, *words)
+    assert ended.code == 0, ended.err
+    assert asked in ended.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--answers", "letters"], "answers 'letters'; valid: letter, option_text or generated"),
+        (["--answers", "option_text", "--circular"], "with answers option_text no options are"),
+    ],
+)
+def test_scoring_that_no_verb_takes_is_not_estimated(
+    pair: TinyPair, command: Command, words: list[object], message: str
+) -> None:
+    ended = command("pair", "--estimate", "--vlm", pair.vlm, "--backbone", pair.backbone, *words)
+    assert ended.code == 2
+    assert message in ended.error_line
+
+
 def test_a_pair_that_does_not_pair_is_not_estimated(
     pair: TinyPair, tmp_path: Path, command: Command
 ) -> None:
