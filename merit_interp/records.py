@@ -192,6 +192,9 @@ class DecodeReport(Row):
     """Time that decoding took; next to none where the frames were kept from before."""
     item_set: str = ""
     """Name of the item set in the run."""
+    pixels: str | None = None
+    """Checksum of the frames, by which a resumed run knows them; empty where there are none, None
+    where they are not known."""
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,13 @@ import importlib.metadata
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from merit_interp.benchmarks.decoding_process import decoding_process
 from merit_interp.benchmarks.decoding_settings import DecodingSettings
@@ -29,8 +32,8 @@ from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.reading import READING_VERSION, Reading
 from merit_interp.benchmarks.sampling import FrameRequest
 from merit_interp.benchmarks.videos import Video, video_of
-from merit_interp.errors import FailedItemsError, VideoError
-from merit_interp.record_files import write_whole
+from merit_interp.errors import FailedItemsError, RunError, VideoError
+from merit_interp.record_files import read_jsonl, write_whole
 from merit_interp.records import DecodeReport
 from merit_interp.scoring_settings import Scoring
 
@@ -99,12 +102,15 @@ class _Outcome:
     reading: Reading | None = None
     """Without its frames."""
     reason: str = ""
+    pixels: str = ""
+    """Checksum of its frames."""
 
     def report(self, item: Item, item_set: str) -> DecodeReport:
         if self.reading is None:
             return DecodeReport(
                 item=item.id, video=item.video, item_set=item_set, requested=self.requested,
                 status="failed", problems=(self.reason,), seconds=self.seconds,
+                pixels=self.pixels,
             )  # fmt: skip
         decoded = len(self.reading.indices)
         status: Literal["ok", "short", "damaged"] = "ok"
@@ -116,7 +122,7 @@ class _Outcome:
             item=item.id, video=item.video, item_set=item_set, requested=self.requested,
             decoded=decoded, replaced=self.reading.replaced, duplicates=self.reading.duplicates,
             decoder=self.reading.decoder, status=status, problems=self.reading.problems,
-            seconds=self.seconds,
+            seconds=self.seconds, pixels=self.pixels,
         )  # fmt: skip
 
 
@@ -155,13 +161,17 @@ class ItemVideos:
             reading = self._decoder.read(self._path(item), request)
         except VideoError as error:
             seconds = round(time.monotonic() - started, 4)
-            self._note(item, _Outcome(request.max_frames, seconds, reason=str(error)))
+            outcome = _Outcome(request.max_frames, seconds, reason=str(error))
+            self._outcomes.setdefault(_clip(item), outcome)
             raise
         seconds = round(time.monotonic() - started, 4)
-        # by a rate there are as many as the clip is long
-        requested = len(reading.indices) if request.sampling == "fps" else request.max_frames
-        without = reading.without_frames()
-        self._note(item, _Outcome(requested, seconds, without))
+        # a video that is decoded again later is no other
+        if _clip(item) not in self._outcomes:
+            # by a rate there are as many as the clip is long
+            requested = len(reading.indices) if request.sampling == "fps" else request.max_frames
+            self._outcomes[_clip(item)] = _Outcome(
+                requested, seconds, reading.without_frames(), pixels=_checksum(reading)
+            )
         return video_of(reading)
 
     def request(self, item: Item) -> FrameRequest:
@@ -183,10 +193,6 @@ class ItemVideos:
             for item in items
             if _clip(item) in self._outcomes
         ]
-
-    def _note(self, item: Item, outcome: _Outcome) -> None:
-        # a video that is decoded again later is no other
-        self._outcomes.setdefault(_clip(item), outcome)
 
     def _path(self, item: Item) -> Path:
         """Where the item's video is.
@@ -212,6 +218,11 @@ class ItemVideos:
 
 def _clip(item: Item) -> _Clip:
     return item.video, item.start_s, item.end_s, item.fps
+
+
+def _checksum(reading: Reading) -> str:
+    frames = np.ascontiguousarray(reading.frames)
+    return f"{zlib.crc32(frames.reshape(-1).data):08x}"
 
 
 def refuse_failures(
@@ -245,10 +256,12 @@ def refuse_failures(
         item = items[place]
         known = reports.get(item.id) or DecodeReport(item=item.id, video=item.video, requested=0)
         reports[item.id] = dataclasses.replace(known, status="failed", problems=(reason,))
+    # no run was begun on these frames, and another one may be on others
+    rows = [{**report.to_row(), "pixels": None} for report in reports.values()]
     raise FailedItemsError(
         f"{len(failures)} of {len(items)} items cannot be {wanted}: "
         f"{', '.join(named)}{f' and {more} more' if more else ''}",
-        rows=[reports[item.id].to_row() for item in items if item.id in reports],
+        rows=rows,
         valid=f"items that `items check` accepts, or --max-failed {share:.3g} or more",
     )
 
@@ -257,11 +270,41 @@ def write_reports(run: Path, sets: Mapping[str, tuple[ItemVideos, Sequence[Item]
     """Write a run's decoding.jsonl: a line for each item of each set whose video was opened.
 
     Raises:
-        RunError: It cannot be written.
+        RunError: It cannot be written, or the run was begun on other frames of a video.
     """
-    lines = [
-        json.dumps(report.to_row(), ensure_ascii=False) + "\n"
-        for name, (videos, items) in sets.items()
-        for report in videos.reports(items, name)
+    reports = [
+        report for name, (videos, items) in sets.items() for report in videos.reports(items, name)
     ]
+    _refuse_other_frames(run, reports)
+    lines = [json.dumps(report.to_row(), ensure_ascii=False) + "\n" for report in reports]
     write_whole(run / DECODING, "".join(lines).encode())
+
+
+def _refuse_other_frames(run: Path, reports: Iterable[DecodeReport]) -> None:
+    """Refuse to go on with a run whose records are of other frames, as of a video since replaced.
+
+    Raises:
+        RunError: The frames of an item are not those of the run's own decoding.jsonl.
+    """
+    before = {
+        (row["item_set"], row["item"], row["video"]): row.get("pixels")
+        for row in read_jsonl(run / DECODING)
+    }
+    changed = [
+        report
+        for report in reports
+        if before.get((report.item_set, report.item, report.video), report.pixels)
+        not in (None, report.pixels)
+    ]
+    if not changed:
+        return
+    first = changed[0]
+    now = "its frames are not those of then"
+    if not first.pixels:
+        now = f"it cannot be read now ({first.problems[0]})"
+    more = len({report.video for report in changed}) - 1
+    raise RunError(
+        f"{run} was begun on another {first.video} (item {first.item}): {now}"
+        + (f"; {more} more changed too" if more else ""),
+        valid="--resume with the videos as they were, --overwrite, or another --out",
+    )

@@ -29,7 +29,9 @@ def keeps_results(out: Path) -> Iterator[None]:
     try:
         yield
     except FailedItemsError as error:
-        path = out / "decoding.jsonl"
+        # that of a run which was begun says what its records were made of
+        begun = (out / "run.json").exists()
+        path = out / ("decoding.refused.jsonl" if begun else "decoding.jsonl")
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in error.rows]
         write_whole(path, "".join(lines).encode())
         problem = f"{error.problem}; {path} has all of them"

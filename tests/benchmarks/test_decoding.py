@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from merit_interp.benchmarks.decoding import Decoder, ItemVideos, write_reports
 from merit_interp.benchmarks.decoding_settings import DecodingSettings, frame_cache_directory
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
 from merit_interp.benchmarks.sampling import FrameRequest
-from merit_interp.errors import SettingError, VideoError
+from merit_interp.errors import RunError, SettingError, VideoError
 from merit_interp.record_files import read_jsonl
 from merit_interp.records import DecodeReport
 from merit_interp.scoring_settings import Scoring
@@ -55,6 +57,53 @@ def test_reports_are_lines_of_the_run(folder: Path, tmp_path: Path) -> None:
     (row,) = read_jsonl(tmp_path / "decoding.jsonl")
     report = DecodeReport.from_row(row)
     assert (report.status, report.requested, report.decoded) == ("short", 64, 20)
+
+
+def write_run(file: ItemFile, run: Path) -> None:
+    """What each command does when it begins and when it goes on."""
+    videos = ItemVideos(file, Scoring(max_frames=4))
+    for item in file.items:
+        with contextlib.suppress(VideoError):
+            videos.decoded(item)
+    write_reports(run, {"longer": (videos, file.items)})
+
+
+def test_a_run_is_not_gone_on_with_on_other_frames(folder: Path, tmp_path: Path) -> None:
+    """The items file is the same, so that nothing else tells."""
+    tiny_video(folder / "other.mp4", n_frames=24)
+    file = file_of(folder, a="clip.mp4", b="other.mp4", c="gone.mp4")
+    write_run(file, tmp_path)
+    write_run(file, tmp_path)
+    before = (folder / "clip.mp4").read_bytes()
+    tiny_video(folder / "clip.mp4", n_frames=12)
+    lines = (tmp_path / "decoding.jsonl").read_bytes()
+    says = r"begun on another clip\.mp4 \(item a\): its frames are not those of then; valid: "
+    with pytest.raises(RunError, match=says):
+        write_run(file, tmp_path)
+    (folder / "clip.mp4").unlink()
+    (folder / "other.mp4").unlink()
+    says = r"clip\.mp4 \(item a\): it cannot be read now \(.*No such .*\); 1 more changed too"
+    with pytest.raises(RunError, match=says):
+        write_run(file, tmp_path)
+    # what was there is still known, and a file of the same content is the same video
+    assert (tmp_path / "decoding.jsonl").read_bytes() == lines
+    (folder / "clip.mp4").write_bytes(before)
+    tiny_video(folder / "other.mp4", n_frames=24)
+    write_run(file, tmp_path)
+    # an item that failed in the records cannot be one that did not in those to come
+    tiny_video(folder / "gone.mp4", n_frames=12)
+    with pytest.raises(RunError, match=r"another gone\.mp4 \(item c\): its frames"):
+        write_run(file, tmp_path)
+
+
+def test_runs_from_before_frames_were_known_are_gone_on_with(folder: Path, tmp_path: Path) -> None:
+    file = file_of(folder, a="clip.mp4")
+    write_run(file, tmp_path)
+    (row,) = read_jsonl(tmp_path / "decoding.jsonl")
+    assert row.pop("pixels")
+    (tmp_path / "decoding.jsonl").write_text(json.dumps(row) + "\n")
+    tiny_video(folder / "clip.mp4", n_frames=12)
+    write_run(file, tmp_path)
 
 
 @pytest.mark.parametrize(

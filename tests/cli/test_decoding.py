@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,29 @@ def test_a_refused_run_says_what_became_of_every_item(
     # what a refused run leaves is no run that the next one must not touch
     write_items(items, absolute)
     ended = command(*words)
+    assert ended.code == 0, ended.err
+
+
+def test_a_search_is_not_gone_on_with_on_a_replaced_video(
+    world: World, tmp_path: Path, command: Command
+) -> None:
+    file, out = read_items(world.items), tmp_path / "run"
+    for item in file.items:
+        shutil.copy(file.video_path(item), tmp_path)
+    items = tmp_path / "items.jsonl"
+    shutil.copy(world.items, items)
+    words = searching(dataclasses.replace(world, items=items), out)
+    assert command(*words).code == 0
+    (out / "finished.json").unlink()
+    names = sorted({item.video for item in file.items})
+    first = (tmp_path / names[0]).read_bytes()
+    shutil.copy(tmp_path / names[1], tmp_path / names[0])
+    ended = command(*words, "--resume")
+    assert ended.code == 2
+    assert f"{out} was begun on another {names[0]} (item " in ended.error_line
+    assert "valid: --resume with the videos as they were" in ended.error_line
+    (tmp_path / names[0]).write_bytes(first)
+    ended = command(*words, "--resume")
     assert ended.code == 0, ended.err
 
 
