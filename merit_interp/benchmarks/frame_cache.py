@@ -5,8 +5,8 @@
     cache.get(key)    # (row, frames), or None
 
 Several processes may use one directory. A file that was torn or damaged is thrown away and nobody
-is told: its frames are decoded again. Those not used for longest go first. This file must not know
-what the row means.
+is told: its frames are decoded again. Those not used for longest go first; files of others in the
+directory are left alone. This file must not know what the row means.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ import numpy as np
 from numpy import ndarray
 
 SUFFIX = ".frames"
+PART = ".frames.part"
+"""Of a file that is being written, or was when its process was killed."""
 _HEAD = struct.Struct("<8sQII")
 _MAGIC = b"mi-frm-1"
 KEPT_SHARE = 0.9
@@ -95,7 +97,7 @@ class FrameCache:
             return
         with contextlib.suppress(OSError):
             self._path(key).parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(suffix=".part", dir=self.directory)
+            handle, name = tempfile.mkstemp(suffix=PART, dir=self.directory)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(_HEAD.pack(_MAGIC, len(content), len(head), checksum))
@@ -118,6 +120,9 @@ class FrameCache:
         # other processes put too: only the directory knows
         files = []
         for entry in os.scandir(self.directory):
+            # a user may have named a directory that holds other files too
+            if not entry.name.endswith((SUFFIX, PART)):
+                continue
             with contextlib.suppress(OSError):
                 stat = entry.stat()
                 files.append((stat.st_mtime_ns, entry.path, stat.st_size))

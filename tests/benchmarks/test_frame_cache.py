@@ -51,6 +51,25 @@ def test_a_file_that_is_not_whole_is_thrown_away(tmp_path: Path, damage: str) ->
     assert cache.get("a") is not None
 
 
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Of a user who names the folder of the videos themselves."""
+    (tmp_path / "holiday.mp4").write_bytes(b"x" * 5000)
+    (tmp_path / "download.part").write_bytes(b"x" * 5000)
+    cache = FrameCache(tmp_path, 2000)
+    for number in range(4):
+        cache.put(str(number), row(), frames(number))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"holiday.mp4", "download.part"} < names
+    assert len(names) == 4  # two of ours fit
+
+
+def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
+    (tmp_path / "tmp1.frames.part").write_bytes(b"x" * 5000)
+    os.utime(tmp_path / "tmp1.frames.part", (0, 0))
+    FrameCache(tmp_path, 4000).put("a", row(), frames(1))
+    assert [path.name for path in tmp_path.iterdir()] == [f"a{SUFFIX}"]
+
+
 def test_those_not_used_for_longest_go(tmp_path: Path) -> None:
     size = 4 * 8 * 8 * 3 + 200
     cache = FrameCache(tmp_path, 4 * size)
