@@ -14,6 +14,8 @@ from pathlib import Path
 from merit_interp.errors import SettingError
 
 OFF = "off"
+LONGEST_S = 86400.0
+"""The most that a video may take: a day. Clocks of the system overflow at some weeks."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class DecodingSettings:
     """Limit of the cache, in GiB."""
 
     def __post_init__(self) -> None:
-        if not self.time_limit_s > 0:
+        if not 0 < self.time_limit_s <= LONGEST_S:
             raise SettingError(
-                f"a time limit of {self.time_limit_s:g} s for a video", valid="more than 0"
+                f"a time limit of {self.time_limit_s:g} s for a video",
+                valid=f"more than 0, at most {LONGEST_S:g}",
             )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,8 @@ def test_a_frame_cache_that_is_no_directory_is_refused(tmp_path: Path) -> None:
             frame_cache_directory(named)
 
 
-def test_a_time_limit_of_nothing_is_refused() -> None:
-    with pytest.raises(SettingError, match="a time limit of 0 s for a video; valid: more than 0"):
-        DecodingSettings(time_limit_s=0.0)
+@pytest.mark.parametrize("limit_s", [0.0, -1.0, 3e6, float("inf"), float("nan")])
+def test_a_time_limit_that_no_clock_can_keep_is_refused(limit_s: float) -> None:
+    says = rf"a time limit of {limit_s:g} s for a video; valid: more than 0, at most 86400"
+    with pytest.raises(SettingError, match=re.escape(says)):
+        DecodingSettings(time_limit_s=limit_s)
