@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 from collections.abc import Callable, Sequence
@@ -63,7 +64,12 @@ def open_frames(path: Path, fps: float | None) -> Source:
         VideoError: It holds none, or nobody says how fast they are shown.
     """
     names = sorted(
-        (file for file in path.iterdir() if file.suffix.lower() in FRAME_SUFFIXES),
+        # hidden ones are what macOS puts beside each file of an archive
+        (
+            file
+            for file in path.iterdir()
+            if file.suffix.lower() in FRAME_SUFFIXES and not file.name.startswith(".")
+        ),
         key=lambda file: [
             int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.name)
         ],
@@ -91,6 +97,9 @@ def open_frames(path: Path, fps: float | None) -> Source:
 def _read_picture(path: Path) -> ndarray:
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                # Pillow would make white of all that is above 255
+                raise VideoError(f"{path}: a frame of mode {image.mode}", valid="8 bits a channel")
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, ValueError) as error:
         raise VideoError(f"{path}: the frame cannot be read: {error}") from None
@@ -117,12 +126,12 @@ def open_array(path: Path, fps: float | None) -> Source:
         raise VideoError(f"{path}: holds no `frames`", valid="frames and fps") from None
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise VideoError(f"{path}: the array cannot be read: {error}") from None
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not len(frames):
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
         raise VideoError(
             f"{path}: an array of {frames.dtype} {frames.shape}",
             valid="uint8 of (frames, height, width, 3)",
         )
-    if not fps or not fps > 0:
+    if not fps or not 0 < fps < math.inf:
         raise VideoError(f"{path}: the array does not know its rate", valid="an item with fps")
     return Source(
         even_spans(len(frames), fps),

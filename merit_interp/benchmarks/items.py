@@ -224,6 +224,8 @@ def _shown(value: object) -> str:
 def contradictions(item: Item) -> list[str]:
     """What is wrong with an item whose fields are all of the right type."""
     problems = [f"field {name!r} is empty" for name in ("id", "video") if not getattr(item, name)]
+    if "\0" in item.video:
+        problems.append(f"video {item.video!r} is no path: it has a NUL character")
     if not item.question.strip():
         problems.append("field 'question' is empty")
     if len(item.options) < 2:

@@ -86,6 +86,7 @@ def test_whole_numbers_serve_as_times(tmp_path: Path) -> None:
         ({"skill": "thinking"}, "'reasoning', 'perception' or 'other'"),
         ({"question": "  "}, "field 'question' is empty"),
         ({"video": ""}, "field 'video' is empty"),
+        ({"video": "a\0b.mp4"}, "video 'a\\x00b.mp4' is no path: it has a NUL character"),
         ({"colour": "red"}, "unknown field 'colour'; valid: id, video"),
         ({"evidence": [[3.0, 1.0]]}, "evidence ends at 1.0, before it begins at 3.0"),
         ({"evidence": [[1.0]]}, "field 'evidence.0.1' is missing"),

@@ -154,17 +154,25 @@ def test_frames_of_a_directory_and_an_array_are_those_of_the_file(tmp_path: Path
     [
         (lambda path: np.save(path, np.zeros((2, 4, 4, 3))), r"float64 \(2, 4, 4, 3\); valid: "),
         (lambda path: np.save(path, np.zeros((4, 4, 3), np.uint8)), r"uint8 \(4, 4, 3\)"),
+        (lambda path: np.save(path, np.zeros((2, 0, 4, 3), np.uint8)), r"uint8 \(2, 0, 4, 3\)"),
         (lambda path: np.save(path, np.array([{}])), "the array cannot be read"),
         (lambda path: path.write_bytes(b"\x93NUMPY" + bytes(99)), "the array cannot be read"),
         (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(99)), "the array cannot be read"),
         (lambda path: np.save(path, np.zeros((2, 4, 4, 3), np.uint8)), "does not know its rate"),
     ],
-    ids=["floats", "one frame", "pickle", "torn npy", "torn npz", "no rate"],
+    ids=["floats", "one frame", "no pixels", "pickle", "torn npy", "torn npz", "no rate"],
 )
 def test_an_array_that_is_none_says_so(tmp_path: Path, write, says: str) -> None:
     write(tmp_path / "a.npy")
     with pytest.raises(VideoError, match=says):
         read_video(tmp_path / "a.npy", FrameRequest(2))
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, np.inf, np.nan])
+def test_an_archive_with_a_rate_that_cannot_be_says_so(tmp_path: Path, rate: float) -> None:
+    np.savez(tmp_path / "a.npz", frames=np.zeros((2, 4, 4, 3), np.uint8), fps=rate)
+    with pytest.raises(VideoError, match="does not know its rate; valid: an item with fps"):
+        read_video(tmp_path / "a.npz", FrameRequest(2))
 
 
 def test_an_archive_without_frames_says_so(tmp_path: Path) -> None:

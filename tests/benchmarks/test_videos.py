@@ -134,6 +134,21 @@ def test_a_directory_of_frames(tmp_path: Path) -> None:
     )
 
 
+def test_hidden_files_are_no_frames(tmp_path: Path) -> None:
+    """macOS puts ._1.png beside 1.png in its archives."""
+    directory = write_frames(tmp_path / "frames", frames_of_levels(3))
+    for number in (1, 2, 3):
+        (directory / f"._{number}.png").write_bytes(b"\0\5\x16\7")
+    assert decode_video(directory, max_frames=8, fps=3.0).n_source_frames == 3
+
+
+def test_a_frame_of_16_bits_is_refused_and_not_made_white(tmp_path: Path) -> None:
+    directory = write_frames(tmp_path / "frames", frames_of_levels(2))
+    Image.fromarray(np.full((32, 32), 9000, np.uint16)).save(directory / "2.png")
+    with pytest.raises(VideoError, match=r"2\.png: a frame of mode I;16; valid: 8 bits a channel"):
+        decode_video(directory, max_frames=4, fps=1.0)
+
+
 def test_a_directory_of_frames_needs_a_rate(tmp_path: Path) -> None:
     directory = write_frames(tmp_path / "frames", frames_of_levels(2))
     with pytest.raises(VideoError, match="does not know its rate; valid: an item with fps"):
