@@ -114,7 +114,7 @@ class VerbNeeds:
     weights_bytes: int
     """The VLM, and the backbone where the verb runs it."""
     copies_bytes: int
-    """Both sides' tensors that recipes merge, kept beside the VLM."""
+    """Both sides' self-attention, kept beside the VLM; `evaluate` reads the rest from the files."""
     row_bytes: int
     """Activations of one row of a batch."""
     rows: int
@@ -157,8 +157,7 @@ def pair_needs(size: PairSize, work: Workload) -> tuple[VerbNeeds, ...]:
     scored = 2 + len(baseline_recipes(
         recipe, n_layers=size.vlm.n_layers, draws=EvaluationSettings().draws
     ))  # fmt: skip
-    attention = _both_sides(size, lambda parts: parts.attention)
-    text = _both_sides(size, lambda parts: parts.text_layers)
+    attention = _both_sides(size)
     attribution = AttributionSettings()
     return (
         VerbNeeds(
@@ -166,7 +165,7 @@ def pair_needs(size: PairSize, work: Workload) -> tuple[VerbNeeds, ...]:
             tried * scoring + work.n_items * encoder,
         ),
         VerbNeeds(
-            "evaluate", weights, text, row, rows, 0,
+            "evaluate", weights, attention, row, rows, 0,
             work.n_validation * (scored * evaluating + encoder),
         ),
         VerbNeeds(
@@ -187,10 +186,10 @@ def pair_needs(size: PairSize, work: Workload) -> tuple[VerbNeeds, ...]:
     )  # fmt: skip
 
 
-def _both_sides(size: PairSize, values: Callable[[ModelParts], int]) -> int:
-    """The VLM's tensors in the type in memory, the backbone's as they are stored."""
-    backbone = values(size.backbone) * size.backbone_stored_bytes_per_weight
-    return values(size.vlm) * size.bytes_per_weight + backbone
+def _both_sides(size: PairSize) -> int:
+    """Self-attention: the VLM's in the type in memory, the backbone's as it is stored."""
+    backbone = size.backbone.attention * size.backbone_stored_bytes_per_weight
+    return size.vlm.attention * size.bytes_per_weight + backbone
 
 
 def _largest_bytes(size: PairSize) -> int:

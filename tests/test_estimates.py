@@ -38,9 +38,9 @@ def test_copies_are_those_that_a_merge_in_memory_holds(
     needs: dict[str, VerbNeeds], vlm: LoadedModel, pair: TinyPair
 ) -> None:
     backbone = Checkpoint.open(pair.backbone)
-    for verb, weights in (("search", "self_attention"), ("evaluate", "text")):
-        merge = InMemoryMerge(vlm, backbone, weights=weights)  # type: ignore[arg-type]
-        held = [*merge._originals.values(), *merge._backbone.values()]
+    for verb, settings in (("search", {}), ("evaluate", {"weights": "text", "lean": True})):
+        merge = InMemoryMerge(vlm, backbone, **settings)  # type: ignore[arg-type]
+        held = [*merge._originals.kept.values(), *merge._backbone.kept.values()]
         assert needs[verb].copies_bytes == sum(t.numel() * t.element_size() for t in held)
 
 

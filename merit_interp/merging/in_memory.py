@@ -29,6 +29,7 @@ from merit_interp.merging.merge_plan import (
     require_made_for,
     shared_tensors,
 )
+from merit_interp.merging.side_tensors import SideTensors, own_side, read_side
 from merit_interp.merging.text_side import open_text_side
 from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.fingerprints import fingerprint, reference_to
@@ -47,8 +48,10 @@ class InMemoryMerge:
 
     Make it while the VLM is unmerged: what it finds in the model is what it restores. Memory is
     twice the scope's weights, three times with a base (for self-attention of a 7B model in bf16
-    about 3 GiB, and 1.5 for the base). Weights are merged in the type that they have in memory:
-    with the stored type they are those of `merge` on disk, bit for bit.
+    about 3 GiB, and 1.5 for the base; 24 and 12 for all text layers). With `lean` it is that of
+    self-attention whatever the scope: the rest is read from the files whenever it changes, which
+    is for who goes through few recipes that change it. Weights are merged in the type that they
+    have in memory; with the stored type they are those of `merge` on disk, bit for bit.
 
     Args:
         vlm: The model that is changed in place.
@@ -57,6 +60,7 @@ class InMemoryMerge:
         weights: `self_attention`; `text` or `pattern` for recipes that merge other weights too,
             where tensors whose shapes differ are refused with the recipe that merges them.
         base: The common ancestor, for recipes that name it.
+        lean: Keep self-attention alone.
 
     Raises:
         PairError: The models do not pair.
@@ -71,6 +75,7 @@ class InMemoryMerge:
         projections: tuple[str, ...] = PROJECTIONS,
         weights: Weights = "self_attention",
         base: Checkpoint | None = None,
+        lean: bool = False,
     ) -> None:
         self.vlm = vlm
         self.projections = projections
@@ -88,13 +93,18 @@ class InMemoryMerge:
             base=ancestor.shapes if ancestor else None,
         )
         self._parameters = {tensor: parameters[tensor] for tensor in self._scope()}
-        self._originals = {t: p.detach().clone() for t, p in self._parameters.items()}
-        self._backbone = {t: text.tensor(t).to(p.device) for t, p in self._parameters.items()}
-        self._base = {
-            t: ancestor.tensor(t).to(p.device)
-            for t, p in self._parameters.items()
-            if ancestor and not fault_of(t, self._shapes, vlm.family)
-        }
+        of_attention = vlm.family.projection_of
+        keep = {t for t in self._parameters if not lean or of_attention(t.name)}
+        self._originals = own_side(vlm, self._parameters, keep)
+        self._backbone = read_side(text, self._parameters, keep)
+        self._base: SideTensors | None = None
+        if ancestor is not None:
+            there = {
+                t: p
+                for t, p in self._parameters.items()
+                if not fault_of(t, self._shapes, vlm.family)
+            }
+            self._base = read_side(ancestor, there, keep)
         self._in_force: dict[TextTensor, TensorMerge] = {}
 
     @property
@@ -149,10 +159,9 @@ class InMemoryMerge:
             now, then = self._in_force.get(tensor), wanted.get(tensor)
             if now == then:
                 continue
-            value = self._originals[tensor]
+            value = self._originals.of(tensor)
             if then is not None:
-                base = self._base.get(tensor)
-                value = then.merged(tensor, value, self._backbone[tensor], base)
+                value = then.merged(tensor, value, self._backbone.of(tensor), self._base_of(tensor))
             # an interrupt between these lines leaves a tensor that is known to be wrong
             self._in_force[tensor] = _UNKNOWN
             self._parameters[tensor].copy_(value)
@@ -160,6 +169,11 @@ class InMemoryMerge:
                 del self._in_force[tensor]
             else:
                 self._in_force[tensor] = then
+
+    def _base_of(self, tensor: TextTensor) -> torch.Tensor | None:
+        if self._base is None or tensor not in self._base.parameters:
+            return None
+        return self._base.of(tensor)
 
     def _scope(self) -> tuple[TextTensor, ...]:
         """What recipes may merge: all of self-attention, or what of the layers fits."""

@@ -100,7 +100,8 @@ def evaluate_recipe(
     # the baselines merge whole layers too, and what holds those holds self-attention
     check_methods(settings.methods, has_base=bool(recipe.base or settings.base))
     base = Checkpoint.open(settings.base) if settings.base else None
-    merge = merge_of(recipe, settings.placement, weights="text", base=base)
+    # few recipes change what lies beyond self-attention, which is five sixths of the text layers
+    merge = merge_of(recipe, settings.placement, weights="text", base=base, lean=True)
     vlm = merge.vlm
     controls = [VideoControl(c, settings.seed) for c in checked_controls(settings.video_controls)]
     check_black_frames(controls, vlm)

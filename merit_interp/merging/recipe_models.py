@@ -22,6 +22,7 @@ def merge_of(
     *,
     weights: Weights | None = None,
     base: Checkpoint | None = None,
+    lean: bool = False,
 ) -> InMemoryMerge:
     """The recipe's VLM, loaded, with all that is merged into it; nothing is merged yet.
 
@@ -30,6 +31,7 @@ def merge_of(
         placement: Where the VLM goes.
         weights: What recipes may merge; the recipe's own if not given.
         base: The common ancestor, where the recipe names none or it lies elsewhere.
+        lean: As `InMemoryMerge` takes it.
 
     Raises:
         RecipeError: A model's weights are not those that the recipe was made for, or the recipe
@@ -46,7 +48,7 @@ def merge_of(
         _require(base, recipe.base, "base")
     vlm = load_vlm(recipe.vlm.source, revision=recipe.vlm.revision, placement=placement)
     _refuse_other(vlm.fingerprint, recipe.vlm, "vlm")
-    merge = InMemoryMerge(vlm, backbone, weights=weights or recipe.weights, base=base)
+    merge = InMemoryMerge(vlm, backbone, weights=weights or recipe.weights, base=base, lean=lean)
     merge.plan(recipe)
     return merge
 
