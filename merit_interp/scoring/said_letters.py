@@ -12,7 +12,7 @@ import itertools
 import re
 
 _OPENING, _CLOSING = r"[(\[{<]?\s*", r"\s*[)\]}>]?"
-_TOKEN = r"(?<![\w'°-])(?P<letter>[{either}])(?![\w']|\+(?!\s*[A-Z]\b)|-\w)"
+_TOKEN = r"(?<![\w'°-])(?P<letter>(?-i:[{either}]))(?![\w']|\+(?!\s*[A-Z]\b)|-\w)"
 """A letter that is a word of its own; not of A-frame, C++, D'Artagnan, °C."""
 BECAUSE = r"(?:because|since|as|due|based|which|given|for)\b"
 """What may follow an "A" or "I" that is a letter and no word."""

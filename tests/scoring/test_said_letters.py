@@ -107,6 +107,11 @@ def test_letters_within_an_options_text_are_its_text(
     assert read(text, options) == letter
 
 
+def test_a_letter_that_only_ignoring_case_makes_one_is_none() -> None:
+    nine = tuple(f"number {number}" for number in range(9))
+    assert parse_answer("The answer is İ", nine).option is None
+
+
 def test_open_letters_are_places() -> None:
     said = "The answer is A or B. C is not"
     assert open_letters(said, "ABCD") == {said.index("A"), said.index("B")}
