@@ -192,7 +192,8 @@ def read_document(path: Path) -> Document:
     if content.get("tokenizer_source", "base") not in ("base", *models):
         raise RecipeError(f"{name}: tokenizer_source", valid="none: the VLM's files come along")
     dtype = content.get("out_dtype") or content.get("dtype")
-    return Document(name, method, (models[0], models[1]), base, tuple(slices), dtype)
+    both = (models[0], models[1])
+    return Document(name, method, both, base, tuple(slices), None if dtype is None else str(dtype))
 
 
 def _slices(name: str, content: Mapping[str, Any], base: str | None) -> list[Slice]:
@@ -202,6 +203,9 @@ def _slices(name: str, content: Mapping[str, Any], base: str | None) -> list[Sli
         raise RecipeError(f"{name} has {given or 'none'} of slices, models, modules", valid="one")
     outer = (_parameters(name, content),)
     if given == ["modules"]:
+        _require_mapping(name, content["modules"], "modules")
+        for module in content["modules"].values():
+            _require_mapping(name, module, "a module")
         modules = {
             key: _module(name, module, outer, base) for key, module in content["modules"].items()
         }
@@ -228,7 +232,7 @@ def _module(
         return [_slice(name, whole, scopes, base)]
     return [
         _slice(name, piece, (_parameters(name, piece), *scopes), base)
-        for piece in module.get("slices") or ()
+        for piece in _listed(name, module, "slices")
     ]
 
 
@@ -238,18 +242,38 @@ def _slice(
     _require_keys(name, piece, _SLICE_KEYS, "a slice")
     sources: dict[str, Mapping[str, Any]] = {}
     ranges = set()
-    for source in piece.get("sources") or ():
+    for source in _listed(name, piece, "sources"):
         _require_keys(name, source, _SOURCE_KEYS, "a source")
         model = source.get("model")
         if not isinstance(model, str) or "+" in model:
             raise RecipeError(f"{name}: model {model!r}", valid="a directory or hub id, no LoRA")
-        ranges.add(tuple(source.get("layer_range") or (None, None)))
+        ranges.add(_layer_range(name, source))
         if model != base:
             sources[model] = _parameters(name, source)
     if len(ranges) != 1:
         raise RecipeError(f"{name}: a slice of other layers in each source", valid="equal ranges")
     start, end = ranges.pop()
     return Slice(sources, start, end, scopes)
+
+
+def _layer_range(name: str, source: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """First layer and the one after the last; None and None for all."""
+    given = source.get("layer_range")
+    if given is None:
+        return None, None
+    if not isinstance(given, list) or [type(end) for end in given] != [int, int]:
+        raise RecipeError(f"{name}: layer_range {given}", valid="two whole numbers, as [0, 28]")
+    return given[0], given[1]
+
+
+def _listed(name: str, holder: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """What stands in a list, each with keys and values; empty where there is no list."""
+    given = holder.get(key) or []
+    if not isinstance(given, list):
+        raise RecipeError(f"{name}: {key} is {type(given).__name__}", valid="a list")
+    for one in given:
+        _require_mapping(name, one, f"a {key.removesuffix('s')}")
+    return given
 
 
 def _parameters(name: str, holder: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -259,11 +283,15 @@ def _parameters(name: str, holder: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _require_keys(name: str, found: Any, known: tuple[str, ...], what: str) -> None:
-    if not isinstance(found, Mapping):
-        raise RecipeError(f"{name}: {what} is {type(found).__name__}", valid="keys and values")
+    _require_mapping(name, found, what)
     unknown = sorted(map(str, set(found) - set(known)))
     if unknown:
         raise RecipeError(
             f"{name}: {what} has {unknown[0]}, which a recipe cannot express",
             valid=", ".join(known),
         )
+
+
+def _require_mapping(name: str, found: Any, what: str) -> None:
+    if not isinstance(found, Mapping):
+        raise RecipeError(f"{name}: {what} is {type(found).__name__}", valid="keys and values")

@@ -275,6 +275,40 @@ def test_files_that_are_no_yaml_are_refused(tmp_path: Path) -> None:
         read_document(tmp_path / "none.yml")
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("slices",), 3, "slices is int; valid: a list"),
+        (("slices", 0), ["x"], "a slice is list; valid: keys and values"),
+        (("slices", 0, "sources"), "a", "sources is str; valid: a list"),
+        (("slices", 0, "sources", 0), None, "a source is NoneType; valid: keys and values"),
+        (("slices", 0, "sources", 0, "layer_range"), 3, "layer_range 3; valid: two whole numbers"),
+        (("slices", 0, "sources", 0, "layer_range", 1), {}, r"layer_range \[0, \{\}\]"),
+        (("slices", 0, "sources", 0, "layer_range", 1), 1.5, r"layer_range \[0, 1.5\]"),
+        (("slices", 0, "sources", 0, "layer_range"), [0], r"layer_range \[0\]; valid: two whole"),
+    ],
+)
+def test_yaml_of_another_kind_is_named(
+    tmp_path: Path, place: tuple[Any, ...], value: Any, message: str
+) -> None:
+    sources = [{"model": name, "layer_range": [0, 2]} for name in ("a", "b")]
+    content: Any = {"merge_method": "linear", "slices": [{"sources": sources}]}
+    holder = content
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    (tmp_path / "c.yml").write_text(yaml.dump(content))
+    with pytest.raises(RecipeError, match=message):
+        read_document(tmp_path / "c.yml")
+
+
+@pytest.mark.parametrize("modules", [3, ["text"], {"text": None}, {"text": 3}])
+def test_modules_of_another_kind_are_named(tmp_path: Path, modules: Any) -> None:
+    (tmp_path / "c.yml").write_text(yaml.dump({"merge_method": "linear", "modules": modules}))
+    with pytest.raises(RecipeError, match=r"modules? is \w+; valid: keys and values"):
+        read_document(tmp_path / "c.yml")
+
+
 def test_cells_follow_mergekits_gradient() -> None:
     document = Document("f", "linear", ("a", "b"), None, (), None)
     values = [document._value([0, 1, 0.5], "weight", "x", layer / 4) for layer in range(5)]
