@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from merit_interp.errors import ItemError
+from merit_interp.errors import ItemError, NotANumberError
 from merit_interp.models.loading import LoadedModel
 from merit_interp.scoring.evaluation import Evaluation
 
@@ -47,6 +47,7 @@ def visual_attention(evaluation: Evaluation, *, limit: int = MOST_ITEMS) -> tupl
 
     Raises:
         ItemError: No item could be prepared.
+        NotANumberError: The model gives NaN, as float16 may.
     """
     vlm = evaluation.model
     chosen = evaluation.in_own_order[:limit]
@@ -65,6 +66,12 @@ def visual_attention(evaluation: Evaluation, *, limit: int = MOST_ITEMS) -> tupl
 
         with torch.no_grad(), _watched(vlm, visual, queries, seen):
             vlm.model(**evaluation.batch_inputs(batch))
+        if bool(total.isnan().any()):
+            raise NotANumberError(
+                f"the attention of {vlm.source} is NaN for item {evaluation.items[index].id} as "
+                f"{vlm.placement.dtype}",
+                valid="--dtype float32 or bfloat16",
+            )
     return tuple((total / len(chosen)).tolist())
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
+from merit_interp.errors import NotANumberError
 from merit_interp.merging import attention_schedule
 from merit_interp.merging.attention_schedule import schedule_of, visual_attention
 from merit_interp.models.loading import LoadedModel, load_vlm
@@ -83,6 +84,15 @@ def test_the_layer_that_looks_most_stays_and_one_that_never_does_goes_furthest()
     assert schedule_of((0.5, 0.25, 0.0), most=0.6) == {0: 0.0, 1: 0.3, 2: 0.6}
     assert schedule_of((0.3, 0.3)) == {0: 0.0, 1: 0.0}
     assert schedule_of((0.0, 0.0)) == {0: 1.0, 1: 1.0}
+
+
+def test_attention_that_is_nan_is_no_schedule(items: ItemFile, tmp_path: Path) -> None:
+    vlm = load_vlm(tiny_family_pair("llava_onevision", tmp_path / "pair").vlm)
+    for name in ("q", "k"):
+        vlm.projection(1, name).weight.data.fill_(3e38)
+    evaluation = Evaluation(vlm, items, items.items, Scoring(max_frames=4))
+    with pytest.raises(NotANumberError, match=r"is NaN for item .* as float32; valid: --dtype"):
+        visual_attention(evaluation)
 
 
 def test_attention_that_fails_is_taken_down(items: ItemFile, tmp_path: Path) -> None:
