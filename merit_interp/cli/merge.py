@@ -123,10 +123,11 @@ def merge(
     given = {name: value for name, value in options.items() if value is not None}
     tasks = () if lmms_eval is None else lmms_eval_tasks(lmms_eval)
     chosen = _chosen(recipe, given, device, dtype)
+    yaml = None
     if to_mergekit is not None:
         from merit_interp.merging.mergekit_config import mergekit_from_recipe
 
-        write_whole(to_mergekit, mergekit_from_recipe(chosen, opened(chosen.vlm)).encode())
+        yaml = mergekit_from_recipe(chosen, opened(chosen.vlm)).encode()
     with _ends_on_sigterm(), bytes_progress() as progress:
         write_merged(
             chosen,
@@ -137,6 +138,9 @@ def merge(
             lmms_eval=tasks,
             progress=progress,
         )
+    if to_mergekit is not None and yaml is not None:
+        # a merge that is refused does not cost an earlier file
+        write_whole(to_mergekit, yaml)
     count = len(chosen.layers)
     if json:
         print(dumps({"out": str(out), "layers": count, "merge_hash": chosen.merge_hash}))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from merit_interp.cli.merge import merge
-from merit_interp.errors import SettingError
+from merit_interp.errors import RunError, SettingError
 from merit_interp.recipe import read_recipe
 from tests.tiny_models import TinyPair
 
@@ -27,3 +27,15 @@ def test_a_mergekit_file_comes_out_and_goes_in(pair: TinyPair, tmp_path: Path) -
 def test_a_mergekit_file_says_all(pair: TinyPair, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="so does --vlm; valid: --from-mergekit alone"):
         merge(out=tmp_path / "a", from_mergekit=tmp_path / "c.yml", vlm=str(pair.vlm))
+
+
+def test_a_merge_that_is_refused_costs_no_earlier_file(pair: TinyPair, tmp_path: Path) -> None:
+    config = tmp_path / "config.yml"
+    config.write_text("mine")
+    (tmp_path / "a").mkdir()
+    with pytest.raises(RunError, match="exists already"):
+        merge(
+            out=tmp_path / "a", vlm=str(pair.vlm), backbone=str(pair.backbone), coefficient=0.25,
+            to_mergekit=config,
+        )  # fmt: skip
+    assert config.read_text() == "mine"
