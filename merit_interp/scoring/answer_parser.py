@@ -144,11 +144,18 @@ def _plain(text: str) -> str:
 
 
 def _without_texts(said: str, options: Sequence[str]) -> str:
-    """The text with a blank word for each option that has a letter in it, as "person B wins"."""
-    for option in map(_plain, options):
+    """The text with a blank word for each option that has a letter in it, as "person B wins".
+
+    An option's beginning is blank too where it ends the text behind the option's letter: "C. A" may
+    be "C. A man sits" cut off.
+    """
+    for letter, option in zip(string.ascii_uppercase, map(_plain, options), strict=False):
         if re.search(r"\b[A-Za-z]\b", option) and len(_words(option)) > 1:
             pattern = rf"(?<!\w){re.escape(option)}(?!\w)"
             said = re.sub(pattern, lambda match: "_" * len(match[0]), said, flags=re.IGNORECASE)
+            last = re.search(rf"(?<!\w){letter}[.):]+\s*(?P<text>[^.):\n]+)$", said, re.IGNORECASE)
+            if last and option.casefold().startswith(last["text"].casefold()):
+                said = said[: last.start("text")] + "_" * len(last["text"])
     return said
 
 

@@ -99,6 +99,11 @@ def test_one_is_chosen(text: str, letter: str) -> None:
         ("The answer is both A and B", ("red", "blue", "both A and B"), "C"),
         ("A and B", ("red", "blue", "both A and B"), ""),
         ("The answer is B to A", ("a man", "A to B", "B to A"), "C"),
+        # cut off after its first word, or two letters
+        ("B. A", ("red", "A man sits", "A dog"), "B"),
+        ("Answer: (B) A", ("red", "A man sits", "A dog"), "B"),
+        ("B. A", ("red", "blue", "A dog"), ""),
+        ("B. A", ("A dog", "blue", "red"), ""),
     ],
 )
 def test_letters_within_an_options_text_are_its_text(
