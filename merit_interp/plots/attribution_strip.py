@@ -16,12 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from merit_interp.plots.signed_colours import READABLE, signed_scale
+from merit_interp.plots.cells import readable_on
+from merit_interp.plots.signed_colours import signed_colour, signed_scale
 from merit_interp.plots.style import GREY, INK, TITLE_PIXELS, plain, styled
 from merit_interp.records import AttributedItem, FrameAttribution
 from merit_interp.tables.attribution_frames import VIDEO, AttributionRun
 from merit_interp.tables.attribution_series import MASKED, METHOD_LABELS, Series, model_kind
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM
+from merit_interp.tables.number_text import signed_text
 
 ROWS = (VLM, MERGED, RANDOM_LAYERS, MASKED)
 """Models of a strip, top to bottom; those that the run has."""
@@ -87,7 +89,7 @@ class AttributionStrip:
         shown = [str(i + 1) for i, flag in enumerate(self.in_evidence) if flag]
         where = f"evidence in frame {', '.join(shown)}" if shown else "no evidence named"
         rows = "; ".join(
-            f"{row.label}: " + ", ".join(f"{score:+.2f}" for score in row.scores)
+            f"{row.label}: " + ", ".join(signed_text(score, 2) for score in row.scores)
             for row in self.rows
         )
         text = f"{self.question} {'. '.join(self.lines)}. {len(self.thumbnails)} frames, {where}."
@@ -163,8 +165,12 @@ def draw_attribution_strip(strip: AttributionStrip) -> go.Figure:
             "tickvals": ends,
             "ticktext": [_signed(end, strip.limit) if end else "0" for end in ends],
         },
-        customdata=[[row.label] * n_frames for row in strip.rows],
-        hovertemplate="%{customdata}, frame %{x}: %{z:+.3f} nats<extra></extra>",
+        customdata=[
+            [f"{plain(row.label)}, frame {frame + 1}: {signed_text(score, 3)}"
+             for frame, score in enumerate(scores)]
+            for row, scores in zip(strip.rows, cells, strict=True)
+        ],
+        hovertemplate="%{customdata} nats<extra></extra>",
     )  # fmt: skip
     above = [line for text in strip.lines for line in textwrap.wrap(text, LINE_LETTERS)]
     top = TITLE_PIXELS + LINE_PIXELS * len(above)
@@ -206,17 +212,16 @@ def _write_numbers(
 ) -> None:
     for row, scores in enumerate(cells):
         for frame, score in enumerate(scores):
-            strong = abs(score) > READABLE * strip.limit
+            colour = readable_on(signed_colour(score, strip.limit))
             figure.add_annotation(
                 x=frame, y=row, text=_signed(score, strip.limit), showarrow=False,
-                font={"size": 11, "color": "white" if strong else INK},
+                font={"size": 11, "color": colour},
             )  # fmt: skip
 
 
 def _signed(score: float, limit: float) -> str:
     """With as many digits as the scale of the figure needs."""
-    text = f"{score:+.{1 if limit >= 10 else 2}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    return signed_text(score, 1 if limit >= 10 else 2)
 
 
 def _mark_evidence(figure: go.Figure, strip: AttributionStrip, above: float) -> None:

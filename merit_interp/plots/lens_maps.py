@@ -16,11 +16,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from merit_interp.plots.signed_colours import READABLE, signed_scale
+from merit_interp.plots.cells import CellText, scale_colour, write_cells
+from merit_interp.plots.signed_colours import signed_colour, signed_scale
 from merit_interp.plots.style import INK, SEQUENTIAL, SKILL_MARKS, styled
 from merit_interp.tables.lens_attention import ALL
 from merit_interp.tables.lens_direct import NONE
 from merit_interp.tables.lens_layers import CHANGE
+from merit_interp.tables.number_text import MINUS, number_text, signed_text
 
 ROW_PIXELS = 26
 FIELD_PIXELS, UNNUMBERED_PIXELS = 48, 12
@@ -47,6 +49,14 @@ class HeadMap:
     signed: bool = True
     """Whether values lie on both sides of zero."""
 
+    def number(self, value: float, digits: int) -> str:
+        """A value as it is read: with a sign where both signs can be."""
+        return signed_text(value, digits) if self.signed else number_text(value, digits)
+
+    def colour(self, value: float, most: float) -> str:
+        """The colour of a value's field, where the scale ends at `most`."""
+        return signed_colour(value, most) if self.signed else scale_colour(SEQUENTIAL, value / most)
+
 
 @dataclass(frozen=True)
 class HeadMaps:
@@ -71,7 +81,7 @@ class HeadMaps:
                 _, value, layer, column = max(cells)
                 sentences.append(
                     f"{panel.title}: most at layer {layer}, {_column_words(column)}, "
-                    f"{value:+.{self.digits}f} {self.unit}."
+                    f"{panel.number(value, self.digits)} {self.unit}."
                 )
         return f"{self.title}. {' '.join(sentences) or 'Nothing was measured.'}"
 
@@ -222,42 +232,34 @@ def _draw_panel(
         xgap=2, ygap=2, showscale=column == 1, **scale,
         colorbar={"thickness": 10, "outlinewidth": 0,
                   "title": {"text": data.unit, "side": "top", "font": {"size": 12}}},
-        hovertemplate="layer %{y}, %{x}: %{z:.3f} " + data.unit + "<extra></extra>",
+        customdata=[[panel.number(value, 3) for value in line] for line in panel.values],
+        hovertemplate="layer %{y}, %{x}: %{customdata} " + data.unit + "<extra></extra>",
         row=1, col=column,
     )  # fmt: skip
-    texts = [_texts(panel, row, most, data.digits, numbered) for row in range(len(panel.rows))]
-    for dark, colour in ((False, INK), (True, "white")):
-        places = [
-            (panel.columns[c], str(panel.rows[r]), text)
-            for r, row in enumerate(texts)
-            for c, (text, is_dark) in enumerate(row)
-            if text and is_dark == dark
-        ]
-        figure.add_scatter(
-            x=[p[0] for p in places], y=[p[1] for p in places], text=[p[2] for p in places],
-            mode="text", textfont={"size": 11, "color": colour}, hoverinfo="skip",
-            showlegend=False, row=1, col=column,
-        )  # fmt: skip
+    cells = [
+        CellText(name, str(layer), text, panel.colour(value, most))
+        for number, layer in enumerate(panel.rows)
+        for name, value, text in zip(
+            panel.columns, panel.values[number], _texts(panel, number, most, data.digits, numbered),
+            strict=True,
+        )
+        if text
+    ]  # fmt: skip
+    write_cells(figure, cells, col=column)
 
 
-def _texts(
-    panel: HeadMap, row: int, most: float, digits: int, numbered: bool
-) -> Sequence[tuple[str, bool]]:
-    """What stands in each field of a row, and whether the field is dark.
+def _texts(panel: HeadMap, row: int, most: float, digits: int, numbered: bool) -> Sequence[str]:
+    """What stands in each field of a row.
 
     Without room for numbers, a minus tells what is below zero in grey print.
     """
     found = []
     for value, shown in zip(panel.values[row], panel.shown[row], strict=True):
         if math.isnan(value):
-            found.append(("", False))
-            continue
-        sign = "−" if value < -0.08 * most else ""
-        text = sign if shown else "×"
-        if numbered:
-            number = f"{value:+.{digits}f}" if panel.signed else f"{value:.{digits}f}"
-            if not float(number):
-                number = number.lstrip("+-")
-            text = f"{number.replace('-', '−')}{'' if shown else ' ×'}"
-        found.append((text, abs(value) > READABLE * most))
+            found.append("")
+        elif numbered:
+            found.append(f"{panel.number(value, digits)}{'' if shown else ' ×'}")
+        else:
+            sign = MINUS if value < -0.08 * most else ""
+            found.append(sign if shown else "×")
     return found

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from merit_interp.plots.cells import scale_colour
 from merit_interp.plots.style import REASONING
+from merit_interp.tables.number_text import MINUS
 
 SIGNED = (
     (0.0, "#c2410c"),
@@ -22,8 +24,6 @@ SIGNED = (
     (1.0, REASONING.colour),
 )
 """From least to greatest; zero is white."""
-READABLE = 0.55
-"""Cells beyond this share of the limit carry white text."""
 
 
 def signed_scale(limit: float) -> dict[str, Any]:
@@ -43,19 +43,10 @@ def signed_colour(value: float, limit: float) -> str:
         value: The value.
         limit: As in `signed_scale`.
     """
-    place = min(max((value / limit if limit > 0 else 0.0) / 2 + 0.5, 0.0), 1.0)
-    after = next(i for i, (stop, _) in enumerate(SIGNED) if stop >= place and i > 0)
-    (low, first), (high, second) = SIGNED[after - 1], SIGNED[after]
-    share = (place - low) / (high - low)
-    parts = zip(_rgb(first), _rgb(second), strict=True)
-    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in parts)
-
-
-def _rgb(colour: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(colour.removeprefix("#")))
+    return scale_colour(SIGNED, (value / limit if limit > 0 else 0.0) / 2 + 0.5)
 
 
 def minus_signs(rows: Sequence[Sequence[float | None]], limit: float) -> list[list[str]]:
     """A minus in each cell that is clearly below zero, for grey print."""
     faint = 0.08 * limit
-    return [["−" if v is not None and v < -faint else "" for v in row] for row in rows]
+    return [[MINUS if v is not None and v < -faint else "" for v in row] for row in rows]

@@ -12,10 +12,12 @@ import itertools
 from dataclasses import dataclass
 
 from merit_interp.plots.attribution_strip import AttributionStrip, attribution_strip
-from merit_interp.plots.signed_colours import READABLE, signed_colour
+from merit_interp.plots.cells import WHITE, readable_on
+from merit_interp.plots.signed_colours import signed_colour
 from merit_interp.tables.attribution_examples import KINDS
 from merit_interp.tables.attribution_frames import VIDEO
 from merit_interp.tables.attribution_tables import AttributionFindings
+from merit_interp.tables.number_text import signed_text
 
 MOST_ITEMS = 200
 """Items of the browser; the records have all."""
@@ -29,10 +31,15 @@ class BrowsedCell:
     """The score in nats, signed."""
     colour: str
     """Of the cell, on the item's own scale."""
-    is_dark: bool
-    """Whether the text must be light."""
+    text_colour: str
+    """Black or white, whichever stands out more from the cell's colour."""
     n_frames: int
     """Frames that share the score."""
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether the text must be light."""
+        return self.text_colour == WHITE
 
 
 @dataclass(frozen=True)
@@ -109,9 +116,5 @@ def _browsed(strip: AttributionStrip, kind: str) -> BrowsedItem:
 
 
 def _cell(score: float, limit: float, n_frames: int) -> BrowsedCell:
-    return BrowsedCell(
-        text=f"{score:+.2f}".replace("-", "−"),
-        colour=signed_colour(score, limit),
-        is_dark=abs(score) > READABLE * limit,
-        n_frames=n_frames,
-    )
+    colour = signed_colour(score, limit)
+    return BrowsedCell(signed_text(score, 2), colour, readable_on(colour), n_frames)

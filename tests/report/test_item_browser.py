@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from merit_interp.plots.cells import contrast
 from merit_interp.plots.signed_colours import SIGNED, signed_colour
 from merit_interp.report.attribution import attribution_part
 from merit_interp.report.item_browser import browsed_items
@@ -46,6 +47,14 @@ def test_items_that_merging_changed_come_first(run: Path) -> None:
     assert all(sum(cell.n_frames for cell in row.cells) == 8 for row in first.rows)
     assert [flag for _, _, flag in first.frames].count(True) == 1
     assert len(browsed_items(findings, "validation", most=5)) == 5
+
+
+def test_numbers_stand_out_from_their_cells(run: Path) -> None:
+    items = browsed_items(attribution_findings(run / "attribute"), "validation")
+    cells = [cell for item in items for row in item.rows for cell in row.cells]
+    assert {cell.text[0] for cell in cells} <= set("+−0")
+    assert all(contrast(cell.text_colour, cell.colour) >= 4.5 for cell in cells)
+    assert {cell.is_dark for cell in cells} == {True, False}
 
 
 def test_colours_are_those_of_the_figures() -> None:
