@@ -95,6 +95,13 @@ _AFTER = re.compile(
 """What may follow it in small letters."""
 
 
+_LITTLE_WORDS = frozenset(
+    {"a", "an", "at", "because", "being", "by", "he", "in", "it", "just", "on", "really", "she"}
+    | {"that", "the", "they", "to", "with"}
+)
+"""Over which a "not" reaches the text that it denies."""
+
+
 def parse_answer(text: str, options: Sequence[str]) -> ParsedAnswer:
     """Read which option a generated text chooses.
 
@@ -279,7 +286,11 @@ def _only_option(said: list[str], options: Sequence[list[str]]) -> int | None:
 
 
 def _is_denied_word(said: list[str], start: int) -> bool:
-    before = said[max(start - 2, 0) : start]
+    # "not that he runs" as "not really runs"; but "does not run, he dances"
+    first = start
+    while first > max(start - 4, 0) and said[first - 1] in _LITTLE_WORDS:
+        first -= 1
     return any(
-        word in ("not", "never", "nor", "neither") or word.endswith("n't") for word in before
+        word in ("not", "never", "nor", "neither") or word.endswith("n't")
+        for word in said[max(min(first - 1, start - 2), 0) : start]
     )

@@ -48,6 +48,8 @@ def read(text: str, options: tuple[str, ...] = FOUR) -> str:
         # names of what is seen
         "Player B scores", "Man A hits man B", "Team A", "Vitamin C", "Plan B", "Grade A",
         "The answer is vitamin C", "In frame C he jumps", "A jumps, B stays", "From A to B",
+        # a text that is denied
+        "It's not that he runs", "It isn't because he runs", "He is not the one who runs or dances",
         # "A:" for "answer:"
         "A: he is thinking", "A: I don't know",
     ],
@@ -78,6 +80,7 @@ def test_nothing_is_chosen(text: str) -> None:
         # a letter before a text
         ("C. stands up", "C"), ("C (stands up)", "C"), ("dances, C", "C"), ("A: sits down", "A"),
         # a text where the letter is an article or a name
+        ("he does not run, he dances", "D"), ("It's not that he runs but that he dances", "D"),
         ("A runs", "C"), ("Person A runs", "C"), ("In frame C he runs", "C"),
         # "A:" for "answer:"
         ("Q: What does he do?\nA: runs", "C"), ("Q: what? A: B", "B"),
