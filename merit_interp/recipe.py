@@ -80,7 +80,8 @@ class ItemsReference(_Frozen):
     scoring: Scoring = Scoring()
     """How these items were scored."""
     split_hash: str | None = None
-    """Which items are in which part (`benchmarks.splits`); null where the file was not split."""
+    """Which items, on which videos, are in which part (`benchmarks.splits`); null where the file
+    was not split."""
 
     @model_serializer(mode="wrap")
     def _hash_if_split(self, written: Callable[[ItemsReference], dict[str, Any]]) -> dict[str, Any]:

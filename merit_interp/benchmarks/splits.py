@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -137,12 +137,40 @@ def parts_of(
     }
 
 
+_HASHED_WITH_VIDEOS = "v2:"
+"""Begins hashes that know videos; earlier ones are of ids alone."""
+
+
 def split_hash(parts: Mapping[Part, Sequence[Item]]) -> str:
-    """`sha256:...` over the name of each part and the sorted ids of its items."""
+    """`v2:sha256:...` over each part's name and its items, sorted.
+
+    Of an item it takes the id and all that keeps items together: video, group and pair. Of ids
+    alone, parts would hash equally after the videos were exchanged under them.
+    """
+    return _HASHED_WITH_VIDEOS + _hash(parts, _identity)
+
+
+def splits_as(parts: Mapping[Part, Sequence[Item]], recorded: str) -> bool:
+    """Whether parts are those of a hash that was written down, in its own version.
+
+    A hash from before version 2, `sha256:...`, vouches for ids only.
+    """
+    if recorded.startswith(_HASHED_WITH_VIDEOS):
+        return recorded == split_hash(parts)
+    return recorded == _hash(parts, lambda item: item.id)
+
+
+def _identity(item: Item) -> list[str]:
+    return [item.id, item.video, item.group, item.pair]
+
+
+def _hash(parts: Mapping[Part, Sequence[Item]], name: Callable[[Item], object]) -> str:
     digest = hashlib.sha256()
     for part in PARTS:
         if part in parts:
-            digest.update(json.dumps([part, sorted(item.id for item in parts[part])]).encode())
+            # sorted by id, which is first or all of the name
+            named = [name(item) for item in sorted(parts[part], key=lambda item: item.id)]
+            digest.update(json.dumps([part, named]).encode())
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from merit_interp.benchmarks.items import Item, ItemFile, read_items
-from merit_interp.benchmarks.splits import SPLITS, Split, SplitSettings, parts_of, split_hash
+from merit_interp.benchmarks.splits import SPLITS, Split, SplitSettings, parts_of, splits_as
 from merit_interp.errors import ItemError, SettingError
 from merit_interp.models.fingerprints import items_digest
 from merit_interp.recipe import Recipe
@@ -58,10 +58,11 @@ class ItemSet:
                 "--held-out-share",
             )
         parts = parts_of(file.items, settings)
-        if self.split_hash not in (None, split_hash(parts)):
+        if self.split_hash is not None and not splits_as(parts, self.split_hash):
             raise ItemError(
-                f"{self.path} does not split as it did when the recipe was searched (its items or "
-                "the shares have changed), so its parts may share videos with the search",
+                f"{self.path} does not split as it did when the recipe was searched (its items, "
+                "their videos or the shares have changed), so its parts may share videos with the "
+                "search",
                 valid="the items that the recipe was searched with, or --items with other items",
             )
         return file, parts[self.split]

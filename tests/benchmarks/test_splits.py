@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import random
 import statistics
 from collections import Counter, defaultdict
@@ -17,6 +19,7 @@ from merit_interp.benchmarks.splits import (
     parts_of,
     split_hash,
     split_items,
+    splits_as,
 )
 from merit_interp.errors import ItemError, SettingError
 
@@ -258,7 +261,7 @@ def test_another_seed_is_another_split_and_another_hash() -> None:
     items = items_on(20, 3)
     hashes = {split_hash(parts_of(items, SplitSettings(seed=seed))) for seed in range(5)}
     assert len(hashes) == 5
-    assert all(name.startswith("sha256:") for name in hashes)
+    assert all(name.startswith("v2:sha256:") for name in hashes)
 
 
 def test_the_hash_knows_which_part_an_item_is_in() -> None:
@@ -269,6 +272,20 @@ def test_the_hash_knows_which_part_an_item_is_in() -> None:
     assert split_hash({"search": one, "validation": other}) == split_hash(
         {"validation": other, "search": one}
     )
+
+
+@pytest.mark.parametrize("field", ["video", "group", "pair"])
+def test_the_hash_knows_videos_groups_and_pairs_and_an_earlier_one_ids_alone(field: str) -> None:
+    parts = {"search": (item("a", "a.mp4"),), "validation": (item("b", "b.mp4"),)}
+    other = dict(parts, validation=(dataclasses.replace(parts["validation"][0], **{field: "c"}),))  # type: ignore[arg-type]
+    assert splits_as(parts, split_hash(parts))
+    assert not splits_as(other, split_hash(parts))
+    # as it was written before version 2
+    text = b'["search", ["a"]]["validation", ["b"]]'
+    earlier = f"sha256:{hashlib.sha256(text).hexdigest()}"
+    assert splits_as(parts, earlier)
+    assert splits_as(other, earlier)
+    assert not splits_as({"search": parts["search"]}, earlier)
 
 
 def test_fewer_videos_than_parts_cannot_be_split() -> None:

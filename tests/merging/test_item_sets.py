@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,39 @@ def test_a_file_that_splits_otherwise_is_refused_in_one_line(recipe: Recipe) -> 
     assert len(recipe_item_set(recipe, "all").read()[1]) == 42
 
 
+def test_items_that_change_videos_under_their_ids_are_refused(recipe: Recipe) -> None:
+    assert recipe.items is not None
+    parts = parts_of(items(40), SHARES)
+    seen, kept = parts["search"][0], parts["held_out"][0]
+    swap = {seen.video: kept.video, kept.video: seen.video}
+    swapped = [
+        dataclasses.replace(i, video=swap.get(i.video, i.video), group="") for i in items(40)
+    ]
+    write_items(Path(recipe.items.source), swapped)
+    # the same ids are in each part, and a video that the search saw is in the held-out one
+    assert {i.id for i in parts_of(swapped, SHARES)["held_out"]} == {
+        i.id for i in parts["held_out"]
+    }
+    with pytest.raises(ItemError, match="does not split as it did"):
+        recipe_item_set(recipe, "held_out").read()
+
+
+def test_a_recipe_whose_hash_is_of_ids_is_checked_by_ids(recipe: Recipe) -> None:
+    assert recipe.items is not None
+    path = Path(recipe.items.source)
+    text = "".join(
+        json.dumps([part, sorted(i.id for i in of_part)])
+        for part, of_part in parts_of(items(40), SHARES).items()
+    )
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    earlier = changed(recipe, split_hash=f"sha256:{digest}")
+    assert len(recipe_item_set(earlier).read()[1]) == 16
+    assert split_remark(earlier, recipe_item_set(earlier)) is None
+    write_items(path, items(42))
+    with pytest.raises(ItemError, match="does not split as it did"):
+        recipe_item_set(earlier).read()
+
+
 def test_a_share_that_was_changed_by_hand_is_refused(recipe: Recipe) -> None:
     other = recipe.replaced(search={"split": {"validation_share": 0.5, "seed": 3}})
     with pytest.raises(ItemError, match="the shares have changed"):
@@ -136,7 +172,7 @@ def test_the_row_of_a_set_has_later_fields_only_where_they_are_set(recipe: Recip
 
 
 def test_a_recipe_has_a_split_hash_in_its_file_only_where_it_was_split(recipe: Recipe) -> None:
-    assert '"split_hash": "sha256:' in recipe.to_json()
+    assert '"split_hash": "v2:sha256:' in recipe.to_json()
     assert '"split_hash"' not in changed(recipe, split_hash=None).to_json()
     assert recipe.merge_hash == changed(recipe, split_hash=None).merge_hash
 
