@@ -7,6 +7,7 @@ This file parses, calls and prints; it must not compare a tensor.
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,6 +79,8 @@ def pair(
         from merit_interp.models.loading import Placement
         from merit_interp.scoring_settings import Scoring, changed_scoring
 
+        if tflops is not None and not 0.0 < tflops < math.inf:
+            raise SettingError(f"tflops {tflops}", valid="a number above 0")
         scoring = changed_scoring(
             Scoring(), answers=answers, circular=circular, max_new_tokens=max_new_tokens
         )

@@ -79,9 +79,12 @@ def test_the_estimate_says_how_items_are_asked(
     [
         (["--answers", "letters"], "answers 'letters'; valid: letter, option_text or generated"),
         (["--answers", "option_text", "--circular"], "with answers option_text no options are"),
+        (["--tflops", "-5"], "tflops -5.0; valid: a number above 0"),
+        (["--tflops", "nan"], "tflops nan; valid: a number above 0"),
+        (["--tflops", "0"], "tflops 0.0; valid: a number above 0"),
     ],
 )
-def test_scoring_that_no_verb_takes_is_not_estimated(
+def test_settings_that_no_verb_takes_are_not_estimated(
     pair: TinyPair, command: Command, words: list[object], message: str
 ) -> None:
     ended = command("pair", "--estimate", "--vlm", pair.vlm, "--backbone", pair.backbone, *words)
