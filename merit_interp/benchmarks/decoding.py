@@ -79,9 +79,10 @@ class Decoder:
 
 def _key(path: Path, request: FrameRequest) -> str | None:
     """Name of a video file's frames; None for what is read as quickly as a cache."""
-    if path.suffix.lower() in ARRAY_SUFFIXES or not path.is_file():
-        return None
     try:
+        # a name that is too long is an error here too, not a file that is missing
+        if path.suffix.lower() in ARRAY_SUFFIXES or not path.is_file():
+            return None
         return content_key(path, json.dumps(request.to_row()), _decoder_versions())
     except OSError:
         return None  # the child says why
@@ -198,7 +199,8 @@ class ItemVideos:
         """Where the item's video is.
 
         Raises:
-            VideoError: A relative path, or a link that it goes through, leaves the items' folder.
+            VideoError: A relative path, or a link that it goes through, leaves the items' folder,
+                or it is no path.
         """
         if not Path(item.video).is_absolute():
             folder = self.item_file.path.parent
@@ -207,7 +209,11 @@ class ItemVideos:
                 raise VideoError(
                     f"video {item.video!r} leaves the folder of the items file", valid=valid
                 )
-            real = (folder / item.video).resolve()
+            try:
+                real = (folder / item.video).resolve()
+            except (OSError, RuntimeError, ValueError) as error:
+                # links in a circle, a name that is too long, a byte that no name may have
+                raise VideoError(f"video {item.video!r}: no such path: {error}") from None
             if not real.is_relative_to(folder.resolve()):
                 raise VideoError(
                     f"video {item.video!r} is a link out of the items file's folder, to {real}",

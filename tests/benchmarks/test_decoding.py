@@ -158,6 +158,23 @@ def test_links_may_lead_about_the_folder_and_not_out_of_it(folder: Path) -> None
     ItemVideos(aliased, Scoring()).decoded(aliased.items[0])
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_path_that_is_none_is_one_failed_item(folder: Path, tmp_path: Path, cached: bool) -> None:
+    """Links in a circle, and a name that no file can have: neither is a missing file to Python."""
+    (folder / "loop.mp4").symlink_to("loop.mp4")
+    settings = DecodingSettings(cache=tmp_path / "cache" if cached else None)
+    absolute = str(folder / "loop.mp4")
+    file = file_of(folder, a="loop.mp4", b="v" * 300 + ".mp4", c=absolute, d="clip.mp4")
+    videos = ItemVideos(file, Scoring(max_frames=4), settings)
+    reasons = ("Symlink loop", "File name too long", "levels of symbolic links")
+    for item, says in zip(file.items[:3], reasons, strict=True):
+        with pytest.raises(VideoError, match=says):
+            videos.decoded(item)
+    videos.decoded(file.items[3])
+    statuses = [report.status for report in videos.reports(file.items)]
+    assert statuses == ["failed", "failed", "failed", "ok"]
+
+
 def test_frames_that_were_kept_are_not_decoded_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
