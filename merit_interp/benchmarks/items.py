@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ class Item:
     category: str = ""
     """The benchmark's own kind of question."""
     group: str = ""
-    """The video's identity, for clustering and splits; the path of the video where not given."""
+    """The video's identity, for clustering and splits; where not given, the path of the video,
+    which may be written with "./" or "x/.." in it."""
     pair: str = ""
     """Items of one pair count for a pair metric only together (Vinoground, TempCompass)."""
     pair_part: str = ""
@@ -70,8 +72,9 @@ class Item:
     """Frames per second of a directory of frames; a video file knows its own."""
 
     def __post_init__(self) -> None:
-        if not self.group:
-            object.__setattr__(self, "group", self.video)
+        if not self.group and self.video:
+            # one video may be written in several ways: "c.mp4", "./c.mp4"
+            object.__setattr__(self, "group", os.path.normpath(self.video))
 
     def to_row(self) -> dict[str, Any]:
         """The item as JSON values, without the fields that are not known."""

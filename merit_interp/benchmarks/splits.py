@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ def splits_as(parts: Mapping[Part, Sequence[Item]], recorded: str) -> bool:
 
 
 def _identity(item: Item) -> list[str]:
-    return [item.id, item.video, item.group, item.pair]
+    return [item.id, os.path.normpath(item.video), item.group, item.pair]
 
 
 def _hash(parts: Mapping[Part, Sequence[Item]], name: Callable[[Item], object]) -> str:
@@ -185,14 +186,18 @@ def _clusters(items: Sequence[Item]) -> list[list[Item]]:
             name = parent[name]
         return name
 
+    def video(item: Item) -> str:
+        # "c.mp4" and "./c.mp4" are one
+        return root(f"video {os.path.normpath(item.video)}")
+
     for item in items:
-        parent[root(f"group {item.group}")] = root(f"video {item.video}")
+        parent[root(f"group {item.group}")] = video(item)
         if item.pair:
             # two benchmarks may number their pairs alike
-            parent[root(f"pair {item.benchmark} {item.pair}")] = root(f"video {item.video}")
+            parent[root(f"pair {item.benchmark} {item.pair}")] = video(item)
     clusters: dict[str, list[Item]] = defaultdict(list)
     for item in sorted(items, key=lambda item: item.id):
-        clusters[root(f"video {item.video}")].append(item)
+        clusters[video(item)].append(item)
     return list(clusters.values())
 
 

@@ -66,6 +66,11 @@ def test_a_missing_group_is_the_video(tmp_path: Path) -> None:
     assert item.group == "clips/a.mp4"
 
 
+def test_a_missing_group_is_one_however_the_video_is_written() -> None:
+    names = ("c.mp4", "./c.mp4", "d/../c.mp4")
+    assert {Item("i", name, "?", ("a", "b"), 0, "other").group for name in names} == {"c.mp4"}
+
+
 def test_whole_numbers_serve_as_times(tmp_path: Path) -> None:
     row = {**ROW, "start_s": 1, "end_s": 2, "evidence": [[1, 2]]}
     (item,) = read_items(write_rows(tmp_path / "items.jsonl", row)).items

@@ -248,6 +248,20 @@ def test_a_group_that_spans_videos_stays_together() -> None:
         assert len({"a", "b", "c"} & search) in (0, 3)
 
 
+def test_a_video_that_is_written_in_several_ways_is_one() -> None:
+    names = ("c.mp4", "./c.mp4", "d/../c.mp4", "d//../c.mp4")
+    items = [item(f"c{n}", name) for n, name in enumerate(names)]
+    items.append(item("c-grouped", "./c.mp4", group="g"))
+    items += [item(f"d{i}", f"d{i}.mp4") for i in range(6)]
+    for seed in range(5):
+        search = {i.id for i in split_items(items, "search", SplitSettings(seed=seed))}
+        assert len([name for name in search if name.startswith("c")]) in (0, 5)
+    parts = {"search": (items[0],)}
+    assert split_hash(parts) == split_hash(  # type: ignore[arg-type]
+        {"search": (dataclasses.replace(items[0], video="./c.mp4"),)}
+    )
+
+
 def test_pairs_of_one_number_in_two_benchmarks_are_two_pairs() -> None:
     items = [item(f"{b}{n}", f"{b}{n}.mp4", pair="7", benchmark=b) for b in "xy" for n in range(2)]
     parts = parts_of(items)
