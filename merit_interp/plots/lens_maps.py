@@ -2,7 +2,7 @@
 
     figure = draw_head_maps(attention_maps(findings.attention))
 
-A cross marks a number whose interval holds zero, so that what is not shown is not taken for shown.
+A cross marks a number that is not told from zero, so that what is not shown is not taken for shown.
 This file must not know how a number was found.
 """
 
@@ -22,6 +22,7 @@ from merit_interp.plots.style import INK, SEQUENTIAL, SKILL_MARKS, styled
 from merit_interp.tables.lens_attention import ALL
 from merit_interp.tables.lens_direct import NONE
 from merit_interp.tables.lens_layers import CHANGE
+from merit_interp.tables.lens_verdict import ALPHA
 from merit_interp.tables.number_text import MINUS, number_text, signed_text
 
 ROW_PIXELS = 26
@@ -31,6 +32,8 @@ MOST_NUMBERED = 24
 """With more heads in a layer the numbers would touch."""
 MLP_COLUMN = "MLP"
 CROSS = "×: interval holds zero"
+CROSS_CORRECTED = "×: not shown, Holm"
+"""Where all cells of a panel were tested together."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class HeadMap:
     values: tuple[tuple[float, ...], ...]
     """(layers, columns); NaN where there is none."""
     shown: tuple[tuple[bool, ...], ...]
-    """(layers, columns) whether the 95% interval leaves zero out."""
+    """(layers, columns) whether the number is told from zero: by its 95% interval, or by the
+    corrected p-value where the panel has one."""
     signed: bool = True
     """Whether values lie on both sides of zero."""
 
@@ -72,16 +76,18 @@ class HeadMaps:
         sentences = []
         for panel in self.panels:
             cells = [
-                (abs(value), value, layer, column)
-                for layer, row in zip(panel.rows, panel.values, strict=True)
-                for column, value in zip(panel.columns, row, strict=True)
+                (shown, abs(value), value, layer, column)
+                for layer, row, known in zip(panel.rows, panel.values, panel.shown, strict=True)
+                for column, value, shown in zip(panel.columns, row, known, strict=True)
                 if not math.isnan(value)
             ]
             if cells:
-                _, value, layer, column = max(cells)
+                shown, _, value, layer, column = max(cells)
+                text = f"{panel.number(value, self.digits)} {self.unit}"
+                if not shown:
+                    text += ", none is shown"
                 sentences.append(
-                    f"{panel.title}: most at layer {layer}, {_column_words(column)}, "
-                    f"{panel.number(value, self.digits)} {self.unit}."
+                    f"{panel.title}: most at layer {layer}, {_column_words(column)}, {text}."
                 )
         return f"{self.title}. {' '.join(sentences) or 'Nothing was measured.'}"
 
@@ -111,7 +117,7 @@ def attention_maps(attention: pd.DataFrame) -> HeadMaps:
 
 
 def cost_maps(heads: pd.DataFrame, *, model: str) -> HeadMaps:
-    """Cost of masking each compared head, in nats of margin.
+    """Cost of masking each compared head, in nats of margin; crossed as the verdict counts them.
 
     Args:
         heads: As `tables.lens_heads.head_frame` returns it.
@@ -120,11 +126,10 @@ def cost_maps(heads: pd.DataFrame, *, model: str) -> HeadMaps:
     name = f"cost_{model}"
     rows = heads[heads[name].notna()]
     rows = rows.assign(
-        value=rows[name], low=rows[f"{name}_low"], high=rows[f"{name}_high"],
-        column=rows["head"].astype(str),
-    )  # fmt: skip
+        value=rows[name], shown=rows[f"p_{model}_holm"] < ALPHA, column=rows["head"].astype(str)
+    )
     label = {"vlm": "VLM", "merged": "merged model"}[model]
-    title = f"Cost of masking each head alone in the {label} (nats of margin; {CROSS})"
+    title = f"Cost of masking each head alone in the {label} (nats of margin; {CROSS_CORRECTED})"
     return HeadMaps(title, "nats", _by_skill(rows))
 
 
@@ -175,11 +180,13 @@ def _by_skill(rows: pd.DataFrame) -> tuple[HeadMap, ...]:
 def _panel(rows: pd.DataFrame, title: str, *, signed: bool = True) -> HeadMap:
     layers = sorted({int(layer) for layer in rows["layer"]})
     columns = sorted(set(rows["column"]), key=lambda c: (c == MLP_COLUMN, len(c), c))
+    if "shown" not in rows:
+        rows = rows.assign(shown=(rows["low"] > 0) | (rows["high"] < 0))
     cells = {
-        (int(layer), str(column)): (float(value), float(low) > 0 or float(high) < 0)
-        for layer, column, value, low, high in rows[
-            ["layer", "column", "value", "low", "high"]
-        ].itertuples(index=False)
+        (int(layer), str(column)): (float(value), bool(shown))
+        for layer, column, value, shown in rows[["layer", "column", "value", "shown"]].itertuples(
+            index=False
+        )
     }
     missing = (math.nan, True)
     found = [[cells.get((layer, column), missing) for column in columns] for layer in layers]

@@ -105,7 +105,10 @@ def lens_figures(findings: LensFindings) -> tuple[NamedFigure, ...]:
     ]
     costs = cost_rows(findings.heads)
     if costs.values:
-        caption = "Right of zero: the head helps. Bars: 95% intervals over videos."
+        caption = (
+            "Right of zero: the head helps. Bars: 95% intervals over videos, each for one head "
+            "alone; words and crosses are corrected for the number of heads."
+        )
         figures.append(NamedFigure("lens-costs", draw_rows(costs), costs.describe(), caption))
     direct = direct_rows(findings.direct_groups)
     if direct.values:
@@ -116,6 +119,7 @@ def lens_figures(findings: LensFindings) -> tuple[NamedFigure, ...]:
 
 def _maps(findings: LensFindings, run: LensRun) -> list[tuple[str, HeadMaps, str]]:
     crossed = "A cross (×): the 95% interval holds zero."
+    corrected = "A cross (×): not shown after Holm's correction over all heads of the skill."
     model = MERGED if MERGED in run.masked else VLM
     return [
         (
@@ -128,7 +132,7 @@ def _maps(findings: LensFindings, run: LensRun) -> list[tuple[str, HeadMaps, str
         ),
         (
             "lens-head-costs", cost_maps(findings.heads, model=model),
-            f"Blue: masking the head costs the skill, orange: it helps it. {crossed}",
+            f"Blue: masking the head costs the skill, orange: it helps it. {corrected}",
         ),
         (
             "lens-direct-heads", direct_maps(findings.direct),

@@ -16,7 +16,6 @@ import pandas as pd
 
 from merit_interp.statistics.clusters import FloatArray
 from merit_interp.statistics.contrasts import LinearMeans, linear_means
-from merit_interp.statistics.correlation import Correlation, spearman
 from merit_interp.statistics.multiplicity import holm
 from merit_interp.statistics.paired import paired_difference
 from merit_interp.tables.lens_frames import SKILLS, LensRun
@@ -114,15 +113,3 @@ def _p_values(effects: ModelEffects | None, skill: str, seed: int) -> list[float
         paired_difference(costs, np.zeros_like(costs), groups, seed=seed).p_value
         for costs in effects.costs[PRIMARY][:, chosen]
     ]
-
-
-def change_against_cost(frame: pd.DataFrame, skill: str, change: str = "share_all") -> Correlation:
-    """Whether heads that changed more cost more when masked in the merged model, by rank.
-
-    Args:
-        frame: As `head_frame` returns it.
-        skill: Of which items.
-        change: `share_all` or `output_change`.
-    """
-    rows = frame[(frame["skill"] == skill) & frame[change].notna() & frame["cost_merged"].notna()]
-    return spearman(rows[change].tolist(), rows["cost_merged"].tolist())

@@ -17,10 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from merit_interp.statistics.correlation import Correlation
 from merit_interp.tables.lens_attention import ALL
+from merit_interp.tables.lens_change_cost import LayeredCorrelation, change_against_cost
 from merit_interp.tables.lens_frames import SKILLS, LensRun
-from merit_interp.tables.lens_heads import change_against_cost
 from merit_interp.tables.lens_layers import CHANGE, onset
 from merit_interp.tables.masking_effects import layers_text
 from merit_interp.tables.model_names import MERGED, VLM, model_label
@@ -154,7 +153,6 @@ def _heads(run: LensRun, heads: pd.DataFrame) -> str:
         return "Heads: the recipe merges no layer, so no heads are compared."
     parts = []
     first = heads[heads["skill"] == SKILLS[0]]
-    n_heads = len(first)
     if first["share_all"].notna().any():
         top = first.iloc[int(first["share_all"].to_numpy().argmax())]
         parts.append(
@@ -166,17 +164,10 @@ def _heads(run: LensRun, heads: pd.DataFrame) -> str:
     model = MERGED if heads["cost_merged"].notna().any() else VLM
     for skill in SKILLS:
         rows = heads[(heads["skill"] == skill) & heads[f"cost_{model}"].notna()]
-        if rows.empty:
-            continue
-        top = rows.iloc[int(rows[f"cost_{model}"].to_numpy().argmax())]
-        count = int((rows[f"p_{model}_holm"] < ALPHA).sum())
-        parts.append(
-            f"masking a single one is shown to change {skill} for {count} of {n_heads} (greatest "
-            f"cost: {_named(top)}, {top[f'cost_{model}']:.2f} nats of margin, "
-            f"{_ends(top, f'cost_{model}')})"
-        )
+        if len(rows):
+            parts.append(_masked(rows, skill, model))
     if model == MERGED:
-        parts.append(_same_heads(change_against_cost(heads, SKILLS[0])))
+        parts.append(_same_heads(heads))
     noun = "layer" if len(run.plan.layers) == 1 else "layers"
     return (
         f"Heads of {noun} {layers_text(run.plan.layers)}: "
@@ -184,15 +175,62 @@ def _heads(run: LensRun, heads: pd.DataFrame) -> str:
     )
 
 
-def _same_heads(found: Correlation) -> str:
+def _masked(rows: pd.DataFrame, skill: str, model: str) -> str:
+    """How many heads are shown to matter, and which of these most."""
+    cost = f"cost_{model}"
+    shown = rows[rows[f"p_{model}_holm"] < ALPHA]
+    text = f"masking a single one is shown to change {skill} for {len(shown)} of {len(rows)}"
+    if shown.empty:
+        return text
+    top = shown.iloc[int(shown[cost].to_numpy().argmax())]
+    word = "greatest cost of these"
+    if top[cost] <= 0:
+        top = shown.iloc[int(shown[cost].to_numpy().argmin())]
+        word = "each helps when masked; most"
+    return f"{text} ({word}: {_named(top)}, {top[cost]:.2f} nats of margin, {_ends(top, cost)})"
+
+
+def _same_heads(heads: pd.DataFrame) -> str:
+    """Whether heads that changed more matter more, in the merged model and before merging."""
+    found = change_against_cost(heads, SKILLS[0], model=MERGED)
     if math.isnan(found.p_value):
         return ""
-    claim = "heads whose weights changed more are not shown to cost reasoning more when masked"
-    if found.p_value < ALPHA:
-        more = "more" if found.estimate > 0 else "less"
-        claim = f"heads whose weights changed more cost reasoning {more} when masked"
-    numbers = f"rank correlation {found.estimate:+.2f}, p = {found.p_value:.2g}"
-    return f"{claim} ({numbers}, depth not held fixed)"
+    before = change_against_cost(heads, SKILLS[0], model=VLM)
+    return (
+        "with depth held fixed, heads whose weights changed more "
+        f"{_CLAIMS[_side(found)]} ({_correlated(found)}{_before(before, found)})"
+    )
+
+
+_CLAIMS = {
+    0: "are not shown to cost reasoning more or less when masked",
+    1: "cost reasoning more when masked",
+    -1: "cost reasoning less when masked",
+}
+
+
+def _side(found: LayeredCorrelation) -> int:
+    """Above or below what depth alone gives; 0 where neither is shown."""
+    if not found.p_value < ALPHA:
+        return 0
+    return 1 if found.estimate > found.by_layers else -1
+
+
+def _before(before: LayeredCorrelation, found: LayeredCorrelation) -> str:
+    """The same in the VLM, which merging has not touched; empty where it was not masked."""
+    if math.isnan(before.p_value):
+        return ""
+    where = "in the unmerged VLM, too"
+    if _side(before) != _side(found):
+        where = f"in the unmerged VLM they {_CLAIMS[_side(before)]}"
+    return f"; {where}: {_correlated(before)}"
+
+
+def _correlated(found: LayeredCorrelation) -> str:
+    return (
+        f"rank correlation {found.estimate:+.2f}, {found.by_layers:+.2f} with heads exchanged "
+        f"within layers, p = {found.p_value:.2g}"
+    )
 
 
 def _direct(run: LensRun, groups: pd.DataFrame) -> str:

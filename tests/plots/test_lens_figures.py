@@ -77,13 +77,27 @@ def test_maps_mark_what_is_not_shown(findings: LensFindings) -> None:
     ]  # fmt: skip
     assert changes.panels[0].values == ((pytest.approx(10.0), pytest.approx(20.0)),)
     figure = draw_head_maps(costs)
-    assert "×: interval holds zero" in figure.layout.title.text
+    assert "×: not shown, Holm" in figure.layout.title.text
+    assert "×: interval holds zero" in draw_head_maps(attention).layout.title.text
     heat = next(trace for trace in figure.data if trace.type == "heatmap")
     assert heat.zmin == -heat.zmax
     texts = [text for t in figure.data if t.type == "scatter" for text in t.text or ()]
     unclear = [not shown for p in costs.panels for row in p.shown for shown in row]
     assert sum(text.endswith("×") for text in texts) == sum(unclear) >= 1
     assert "most at layer 1, head 0, +2.0 nats" in costs.describe()
+
+
+def test_costs_are_crossed_as_the_verdict_counts_them(findings: LensFindings) -> None:
+    # intervals leave zero out, and corrected for the number of heads no head is shown
+    heads = findings.heads.assign(
+        cost_merged=[1.0, 3.0, 1.0, 3.0], cost_merged_low=0.5, cost_merged_high=4.0,
+        p_merged=0.04, p_merged_holm=[0.04, 0.08, 0.08, 0.08],
+    )  # fmt: skip
+    costs = cost_maps(heads, model="merged")
+    assert [panel.shown for panel in costs.panels] == [((True, False),), ((False, False),)]
+    words = costs.describe()
+    assert "Reasoning (TR): most at layer 1, head 0, +1.0 nats." in words
+    assert "Perception (TP): most at layer 1, head 1, +3.0 nats, none is shown." in words
 
 
 def test_many_heads_have_signs_in_place_of_numbers() -> None:

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from merit_interp.errors import RunError
+from merit_interp.statistics.correlation import spearman
+from merit_interp.tables.lens_change_cost import change_against_cost, layered_correlation
 from merit_interp.tables.lens_layers import Onset, onset
 from merit_interp.tables.lens_tables import LensFindings, lens_findings, write_lens_tables
+from merit_interp.tables.lens_verdict import judge_lens
 from tests.synthetic_lens import HEAD_PART, write_lens
 
 
@@ -80,9 +87,8 @@ def test_five_lines(findings: LensFindings) -> None:
     assert "40.0% in the VLM and 43.3% in the merged model (more: +3.3 points" in verdict.attention
     assert "most in layer 1, +10.0" in verdict.attention
     assert "in weights head 1 of layer 1 changed most (20% of its norm)" in verdict.heads
-    assert (
-        "shown to change reasoning for 1 of 2 (greatest cost: head 0 of layer 1, " in verdict.heads
-    )
+    shown = "shown to change reasoning for 1 of 2 (greatest cost of these: head 0 of layer 1, "
+    assert shown in verdict.heads
     assert "heads of the recipe's layers +0.40" in verdict.direct
     assert "read through TransformerLens" in verdict.checks
     assert "logits within 3e-07 of transformers'" in verdict.checks
@@ -95,8 +101,82 @@ def test_nothing_to_find_is_said(tmp_path: Path) -> None:
     nothing = {0: (0.0, 0.0), 1: (0.0, 0.0)}
     verdict = lens_findings(write_lens(tmp_path, gain=(0.0,) * 4, costs=nothing, seed=3)).verdict
     assert verdict.states.count("no difference is shown that lasts to the last layer") == 2
-    assert "shown to change reasoning for 0 of 2" in verdict.heads
-    assert "shown to change perception for 0 of 2" in verdict.heads
+    # nothing is shown, so nothing is named
+    assert "shown to change reasoning for 0 of 2;" in verdict.heads
+    assert "shown to change perception for 0 of 2;" in verdict.heads
+
+
+def test_the_head_that_is_named_is_one_that_is_shown(findings: LensFindings) -> None:
+    """A greater cost that may be chance, corrected for the number of heads, is not named."""
+    heads = findings.heads.assign(
+        cost_merged=[1.0, 3.0, -1.0, -3.0], p_merged_holm=[0.01, 0.08, 0.01, 0.01]
+    )
+    text = verdict_on(heads, findings)
+    assert "reasoning for 1 of 2 (greatest cost of these: head 0 of layer 1, 1.00 nats" in text
+    assert "perception for 2 of 2 (each helps when masked; most: head 1 of layer 1, −3.00" in text
+
+
+def heads_of_layers(change: Sequence[float], cost: Sequence[float], vlm: float) -> pd.DataFrame:
+    """Heads of reasoning, four a layer, with their change and their cost."""
+    return pd.DataFrame(
+        {
+            "skill": "reasoning", "layer": np.repeat(range(len(change) // 4), 4),
+            "head": np.tile(range(4), len(change) // 4), "share_all": change, "output_change": 0.1,
+            "cost_merged": cost, "cost_vlm": vlm * np.array(cost), "p_merged_holm": 1.0,
+            "cost_merged_low": -1.0, "cost_merged_high": 1.0,
+        }
+    )  # fmt: skip
+
+
+def test_a_correlation_over_layers_alone_is_none_of_heads(findings: LensFindings) -> None:
+    """Layers that changed more cost less; within a layer there is no order at all."""
+    change = [10 * layer + head for layer in range(5) for head in range(4)]
+    cost = [-10 * layer + head for layer in range(5) for head in (1, 3, 0, 2)]
+    heads = heads_of_layers(change, cost, 1.0)
+    found = change_against_cost(heads, "reasoning", model="merged")
+    assert spearman(change, cost).p_value < 0.001
+    assert found.estimate == pytest.approx(spearman(change, cost).estimate)
+    assert found.estimate == pytest.approx(found.by_layers, abs=0.01)
+    assert found.p_value > 0.5
+    text = verdict_on(heads, findings)
+    assert "with depth held fixed, heads whose weights changed more are not shown to" in text
+    assert "in the unmerged VLM, too: rank correlation −0.9" in text
+
+
+def test_a_correlation_within_layers_is_found(findings: LensFindings) -> None:
+    """Within each layer order is perfect: 1 of 24 exchanges, and the one that mirrors it."""
+    change = [head for layer in range(5) for head in range(4)]
+    cost = [10 * layer + head for layer in range(5) for head in range(4)]
+    found = change_against_cost(heads_of_layers(change, cost, 1.0), "reasoning", model="merged")
+    assert found.by_layers == pytest.approx(0)
+    assert found.p_value == pytest.approx(2 / 24**5)
+    assert found.method == "all exchanges"
+    text = verdict_on(heads_of_layers(change, cost, -1.0), findings)
+    assert "with depth held fixed, heads whose weights changed more cost reasoning more" in text
+    assert "in the unmerged VLM they cost reasoning less when masked" in text
+
+
+def test_exchanges_are_drawn_where_there_are_too_many() -> None:
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=12), generator.normal(size=12)
+    layers = [0] * 6 + [1] * 6
+    every = layered_correlation(x, y, layers, resamples=720)
+    assert every.method == "all exchanges"
+    drawn = layered_correlation(x, y, layers, resamples=719, seed=3)
+    assert drawn.method == "719 random exchanges"
+    assert drawn.p_value == pytest.approx(every.p_value, abs=0.06)
+    assert layered_correlation(x, y, layers, resamples=719, seed=3) == drawn
+    one = layered_correlation(x, y, [0] * 12)
+    assert one.by_layers == pytest.approx(0)
+    # heads that have their layer for themselves cannot be exchanged
+    assert layered_correlation(x, y, range(12)).p_value == 1
+    assert math.isnan(layered_correlation(x, [1.0] * 12, layers).p_value)
+
+
+def verdict_on(heads: pd.DataFrame, findings: LensFindings) -> str:
+    return judge_lens(
+        findings.run, findings.layers, findings.attention, heads, findings.direct_groups
+    ).heads
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
