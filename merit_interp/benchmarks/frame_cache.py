@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from merit_interp.models.file_digests import file_digest
+
 SUFFIX = ".frames"
 PART = ".frames.part"
 """Of a file that is being written, or was when its process was killed."""
@@ -37,11 +39,13 @@ KEPT_SHARE = 0.9
 def content_key(path: Path, *also: str) -> str:
     """What names the frames of a file: its bytes, and all else that they depend on.
 
+    An unchanged file's bytes are read once for all runs: of a long video that takes longer than to
+    decode some frames.
+
     Raises:
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
+    digest = hashlib.sha256(file_digest(path).encode())
     for text in also:
         digest.update(b"\0" + text.encode())
     return digest.hexdigest()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from merit_interp.benchmarks.frame_cache import SUFFIX, FrameCache, content_key
+from merit_interp.models import file_digests
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,7 +107,27 @@ def test_the_key_is_the_content_and_what_else_matters(tmp_path: Path) -> None:
     os.utime(one, (1, 1))
     assert content_key(one, "x") == content_key(other, "x")
     other.write_bytes(b"else")
+    os.utime(other, (2, 2))  # two writes of a test may have one time
     assert content_key(one, "x") != content_key(other, "x")
+
+
+def test_an_unchanged_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by the next run: the bytes of a benchmark's videos are hundreds of gigabytes."""
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"frames")
+    monkeypatch.setenv("MERIT_INTERP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(file_digests, "SETTLED_NS", 0)
+    key = content_key(video, "x")
+    file_digests._in_process.clear()  # as in another process
+    opened = []
+    opens = Path.open
+    monkeypatch.setattr(Path, "open", lambda p, *a, **k: opened.append(p) or opens(p, *a, **k))
+    assert content_key(video, "x") == key
+    assert video not in opened
+    video.write_bytes(b"others")
+    os.utime(video, (2, 2))
+    assert content_key(video, "x") != key
+    assert video in opened
 
 
 PROGRAM = """
