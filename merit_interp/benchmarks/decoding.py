@@ -26,7 +26,7 @@ import numpy as np
 
 from merit_interp.benchmarks.decoding_process import decoding_process
 from merit_interp.benchmarks.decoding_settings import DecodingSettings
-from merit_interp.benchmarks.frame_cache import FrameCache, content_key
+from merit_interp.benchmarks.frame_cache import FrameCache
 from merit_interp.benchmarks.frame_sources import ARRAY_SUFFIXES
 from merit_interp.benchmarks.items import Item, ItemFile
 from merit_interp.benchmarks.reading import READING_VERSION, Reading
@@ -39,6 +39,9 @@ from merit_interp.scoring_settings import Scoring
 
 DECODING = "decoding.jsonl"
 """A run's reports, a line an item."""
+KEY_SHARE = 0.5
+"""Share of the time limit in which the whole of a file is read, to know whether its frames are
+kept; what takes longer is decoded each time."""
 NAMED_FAILURES = 3
 """Failed items that the error names."""
 
@@ -66,26 +69,30 @@ class Decoder:
 
     def read(self, path: Path, request: FrameRequest) -> Reading:
         """The frames of a video, and how they came about; raises as `decode`."""
-        key = None if self._cache is None else _key(path, request)
+        started = time.monotonic()
+        key = None if self._cache is None else self._key(path, request)
         if self._cache is not None and key is not None:
             kept = self._cache.get(key)
             if kept is not None:
                 return Reading.from_row(*kept)
-        row, frames = decoding_process().ask(path, request, limit_s=self.settings.time_limit_s)
+        row, frames = decoding_process().ask(
+            path, request, limit_s=self.settings.time_limit_s, spent_s=time.monotonic() - started
+        )
         if self._cache is not None and key is not None:
             self._cache.put(key, row, frames)
         return Reading.from_row(row, frames)
 
-
-def _key(path: Path, request: FrameRequest) -> str | None:
-    """Name of a video file's frames; None for what is read as quickly as a cache."""
-    try:
-        # a name that is too long is an error here too, not a file that is missing
-        if path.suffix.lower() in ARRAY_SUFFIXES or not path.is_file():
+    def _key(self, path: Path, request: FrameRequest) -> str | None:
+        """Name of a video file's frames; None for what is read as quickly as a cache."""
+        if path.suffix.lower() in ARRAY_SUFFIXES:
             return None
-        return content_key(path, json.dumps(request.to_row()), _decoder_versions())
-    except OSError:
-        return None  # the child says why
+        also = (json.dumps(request.to_row()), _decoder_versions())
+        try:
+            return decoding_process().key(
+                path, also, limit_s=KEY_SHARE * self.settings.time_limit_s
+            )
+        except VideoError:
+            return None  # a file that cannot be read in time may still be decoded
 
 
 @functools.cache

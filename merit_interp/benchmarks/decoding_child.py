@@ -2,10 +2,13 @@
 
     python -P -m merit_interp.benchmarks.decoding_child LIFELINE
 
-An answer is eight bytes with the length of a JSON object, the object, and the frames' bytes. It is
-a process of its own since a decoder can turn for ever holding the interpreter's lock, or crash
-(dmlc/decord issues 373, 363, 293). It starts in a quarter of a second: this file loads no torch,
-and must not know items.
+An answer is eight bytes with the length of a JSON object, the object, and the frames' bytes. A
+request without `request` is for the name that the frames are kept under, for which the whole file
+is read: disks may be slow or dead, so nothing of a video is read in the parent.
+
+It is a process of its own since a decoder can turn for ever holding the interpreter's lock, or
+crash (dmlc/decord issues 373, 363, 293). It starts in a quarter of a second: this file loads no
+torch, and must not know items.
 
 It dies with its parent: an idle one when stdin ends, a busy one by SIGIO from the lifeline, a pipe
 that only the parent can write to, and in any case by the alarm that it sets for each video.
@@ -22,9 +25,11 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from merit_interp.benchmarks.frame_cache import content_key
 from merit_interp.benchmarks.reading import read_video
 from merit_interp.benchmarks.sampling import FrameRequest
 from merit_interp.errors import VideoError
@@ -45,7 +50,11 @@ def main(lifeline: int) -> None:
     for line in sys.stdin.buffer:
         asked = json.loads(line)
         signal.setitimer(signal.ITIMER_REAL, asked["limit_s"] + GRACE_S)
-        row, frames = _answer(Path(asked["path"]), FrameRequest.from_row(asked["request"]))
+        path, frames = Path(asked["path"]), memoryview(b"")
+        if "request" in asked:
+            row, frames = _answer(path, FrameRequest.from_row(asked["request"]))
+        else:
+            row = {"key": _key(path, asked["also"])}
         head = json.dumps(row).encode()
         answers.write(struct.pack("<Q", len(head)) + head)
         answers.write(frames)
@@ -84,14 +93,23 @@ def _print_what_libav_says() -> None:
     av.logging.set_libav_level(av.logging.ERROR)
 
 
-def _answer(path: Path, request: FrameRequest) -> tuple[dict[str, Any], bytes | memoryview]:
+def _key(path: Path, also: Sequence[str]) -> str | None:
+    """Name of a video file's frames; None for what is no file, and for what cannot be read."""
+    try:
+        return content_key(path, *also) if path.is_file() else None
+    except (OSError, ValueError):
+        return None  # decoding says why
+
+
+def _answer(path: Path, request: FrameRequest) -> tuple[dict[str, Any], memoryview]:
     started = time.monotonic()
     try:
         reading = read_video(path, request, _printed)
     except VideoError as error:
-        return {"problem": error.problem, "valid": error.valid}, b""
+        return {"problem": error.problem, "valid": error.valid}, memoryview(b"")
     except MemoryError:
-        return {"problem": f"{path}: its frames do not fit into memory", "valid": None}, b""
+        problem = f"{path}: its frames do not fit into memory"
+        return {"problem": problem, "valid": None}, memoryview(b"")
     seconds = round(time.monotonic() - started, 4)
     return {**reading.to_row(), "seconds": seconds}, reading.frames.reshape(-1).data
 

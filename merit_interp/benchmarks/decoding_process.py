@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -55,9 +56,15 @@ class DecodingProcess:
         self._owner = os.getpid()
 
     def ask(
-        self, path: Path, request: FrameRequest, *, limit_s: float
+        self, path: Path, request: FrameRequest, *, limit_s: float, spent_s: float = 0.0
     ) -> tuple[dict[str, Any], ndarray]:
         """Have a video decoded.
+
+        Args:
+            path: The video.
+            request: Which frames.
+            limit_s: Seconds that it may take.
+            spent_s: Seconds of these that are over already.
 
         Returns:
             (`Reading.to_row` with `seconds`, the frames).
@@ -65,15 +72,39 @@ class DecodingProcess:
         Raises:
             VideoError: It cannot be decoded, the time is over, or the decoder died of it.
         """
+        asked = {"path": str(path.absolute()), "request": request.to_row()}
+        return self._asked(path, asked, limit_s, spent_s)
+
+    def key(self, path: Path, also: Sequence[str], *, limit_s: float) -> str | None:
+        """Have a video's bytes read: what its frames are kept under, `frame_cache.content_key`.
+
+        Args:
+            path: The video.
+            also: What else the frames depend on.
+            limit_s: Seconds that it may take.
+
+        Returns:
+            None for what is no file, and for a file that cannot be read.
+
+        Raises:
+            VideoError: The time is over, or the child died.
+        """
+        asked = {"path": str(path.absolute()), "also": list(also)}
+        key: str | None = self._asked(path, asked, limit_s, 0.0)[0]["key"]
+        return key
+
+    def _asked(
+        self, path: Path, asked: dict[str, Any], limit_s: float, spent_s: float
+    ) -> tuple[dict[str, Any], ndarray]:
         with self._lock:
-            deadline = time.monotonic() + limit_s
+            deadline = time.monotonic() + limit_s - spent_s
             try:
                 if self._child is not None:
                     # what that one dies of may be an earlier video's doing: then a fresh one is
                     # asked, within the same time
                     with contextlib.suppress(_Ended):
-                        return _checked(path, *self._answer(path, request, deadline))
-                return _checked(path, *self._answer(path, request, deadline))
+                        return _checked(path, *self._answer(asked, deadline))
+                return _checked(path, *self._answer(asked, deadline))
             except _Ended as ended:
                 raise VideoError(f"{path}: the decoder died{ended}") from None
             except TimeoutError:
@@ -123,9 +154,7 @@ class DecodingProcess:
             with contextlib.suppress(OSError):
                 fcntl.fcntl(self._child.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
 
-    def _answer(
-        self, path: Path, request: FrameRequest, deadline: float
-    ) -> tuple[dict[str, Any], ndarray]:
+    def _answer(self, asked: dict[str, Any], deadline: float) -> tuple[dict[str, Any], ndarray]:
         """Ask the child that there is, or a new one; one that does not answer is ended.
 
         Raises:
@@ -135,7 +164,7 @@ class DecodingProcess:
         child = self._running()
         answered = False
         try:
-            answer = self._exchange(child, path, request, deadline)
+            answer = self._exchange(child, asked, deadline)
             answered = True
         except (_Ended, BrokenPipeError):
             raise _Ended(self._last_words(child)) from None
@@ -146,17 +175,12 @@ class DecodingProcess:
         return answer
 
     def _exchange(
-        self,
-        child: subprocess.Popen[bytes],
-        path: Path,
-        request: FrameRequest,
-        deadline: float,
+        self, child: subprocess.Popen[bytes], asked: dict[str, Any], deadline: float
     ) -> tuple[dict[str, Any], ndarray]:
         assert child.stdin is not None
         assert child.stdout is not None
         left = max(0.0, deadline - time.monotonic())
-        asked = {"path": str(path.absolute()), "request": request.to_row(), "limit_s": left}
-        child.stdin.write(json.dumps(asked).encode() + b"\n")
+        child.stdin.write(json.dumps({**asked, "limit_s": left}).encode() + b"\n")
         child.stdin.flush()
         output = child.stdout.fileno()
         (size,) = struct.unpack("<Q", _received(output, bytearray(8), deadline))

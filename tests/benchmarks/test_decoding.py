@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from merit_interp.benchmarks import decoding
 from merit_interp.benchmarks.decoding import Decoder, ItemVideos, write_reports
+from merit_interp.benchmarks.decoding_process import DecodingProcess
 from merit_interp.benchmarks.decoding_settings import DecodingSettings, frame_cache_directory
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
 from merit_interp.benchmarks.sampling import FrameRequest
@@ -183,11 +183,11 @@ def test_frames_that_were_kept_are_not_decoded_again(
     first = Decoder(settings).read(folder / "clip.mp4", request)
     (folder / "clip.mp4").rename(folder / "moved.mp4")
 
-    def refuse() -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise AssertionError("decoded again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(decoding, "decoding_process", refuse)
+        patched.setattr(DecodingProcess, "ask", refuse)
         again = Decoder(settings).read(folder / "moved.mp4", request)
     np.testing.assert_array_equal(again.frames, first.frames)
     np.testing.assert_array_equal(again.spans_s, first.spans_s)
@@ -198,6 +198,17 @@ def test_frames_that_were_kept_are_not_decoded_again(
     tiny_video(folder / "moved.mp4", seed=5)
     other = Decoder(settings).read(folder / "moved.mp4", request)
     assert other.n_source_frames == 8
+
+
+def test_the_time_limit_holds_for_the_name_of_kept_frames_too(tmp_path: Path) -> None:
+    """The whole file is read for it: some minutes of a long video, and for ever of a dead disk."""
+    with (tmp_path / "sparse.mp4").open("wb") as file:
+        file.truncate(2**40)
+    settings = DecodingSettings(time_limit_s=2.0, cache=tmp_path / "cache")
+    # a quick look at the file says so, in the half of the time that is left
+    with pytest.raises(VideoError, match="it cannot be opened as a video"):
+        Decoder(settings).read(tmp_path / "sparse.mp4", FrameRequest(4))
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_torn_file_in_the_cache_is_decoded_again(folder: Path, tmp_path: Path) -> None:
