@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,9 @@ class Item:
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Item))
+TEXTS = ("id", "question", "benchmark", "category", "pair", "pair_part", "transcript")
+"""Fields that hold one text; options are texts too."""
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ITEM = TypeAdapter(Item)
 
 
@@ -244,7 +248,20 @@ def contradictions(item: Item) -> list[str]:
     if item.pair_size is not None and not (item.pair and item.pair_size >= 2):
         of = f"pair {item.pair!r}" if item.pair else "no pair"
         problems.append(f"pair_size is {item.pair_size} of {of}; valid: at least 2, with a pair")
-    return problems + _time_problems(item)
+    return problems + _unreadable(item) + _time_problems(item)
+
+
+def _unreadable(item: Item) -> list[str]:
+    """Characters that no text has, and that a picture cannot hold: a file read in a wrong way."""
+    texts = {name: getattr(item, name) or "" for name in TEXTS}
+    texts |= {f"options.{place}": option for place, option in enumerate(item.options)}
+    found = ((name, _CONTROL.search(text)) for name, text in texts.items())
+    return [
+        f"field {name!r} has the control character U+{ord(control[0]):04X}; "
+        "valid: text, with tabs and line ends"
+        for name, control in found
+        if control is not None
+    ]
 
 
 def _time_problems(item: Item) -> list[str]:

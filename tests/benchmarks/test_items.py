@@ -92,6 +92,9 @@ def test_whole_numbers_serve_as_times(tmp_path: Path) -> None:
         ({"question": "  "}, "field 'question' is empty"),
         ({"video": ""}, "field 'video' is empty"),
         ({"video": "a\0b.mp4"}, "video 'a\\x00b.mp4' is no path: it has a NUL character"),
+        ({"question": "What\x07?"}, "field 'question' has the control character U+0007; valid:"),
+        ({"options": ["a\x00", "b"]}, "field 'options.0' has the control character U+0000"),
+        ({"transcript": "red\x1b"}, "field 'transcript' has the control character U+001B"),
         ({"colour": "red"}, "unknown field 'colour'; valid: id, video"),
         ({"evidence": [[3.0, 1.0]]}, "evidence ends at 1.0, before it begins at 3.0"),
         ({"evidence": [[1.0]]}, "field 'evidence.0.1' is missing"),
@@ -115,6 +118,11 @@ def test_each_fault_is_named_with_its_line(
 def test_absolute_videos_may_lie_anywhere(tmp_path: Path) -> None:
     file = read_items(write_rows(tmp_path / "items.jsonl", {**ROW, "video": "/data/a.mp4"}))
     assert file.video_path(file.items[0]) == Path("/data/a.mp4")
+
+
+def test_tabs_and_line_ends_are_text(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "items.jsonl", {**ROW, "question": "First:\r\n\ta, then?\n"})
+    assert read_items(path).items[0].question == "First:\r\n\ta, then?\n"
 
 
 def test_every_fault_is_listed_not_only_the_first(tmp_path: Path) -> None:
