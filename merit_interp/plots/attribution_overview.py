@@ -9,22 +9,26 @@ know how scores are computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from merit_interp.plots.signed_colours import minus_signs, signed_scale
+from merit_interp.plots.cells import CellText, write_cells
+from merit_interp.plots.signed_colours import minus_signs, signed_colour, signed_scale
 from merit_interp.plots.style import INK, LEGEND_PIXELS, SKILL_MARKS, TITLE_PIXELS, plain, styled
 from merit_interp.records import FrameAttribution
 from merit_interp.tables.attribution_frames import VIDEO, AttributionRun
 from merit_interp.tables.attribution_series import Series
 from merit_interp.tables.model_names import MERGED, VLM
+from merit_interp.tables.number_text import number_text, signed_text
 
 ROW_PIXELS = 8
 LIMIT = 0.5
 """End of the colour scale: half of an item's attribution in one frame."""
+END_TICKS = ("≤ −50%", "0", "≥ +50%")
+"""Of the scale, whose ends stand for whatever lies beyond them too."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,9 @@ class AttributionOverview:
             ]
             if at:
                 mean = 100 * sum(at) / len(at)
-                parts.append(f"{panel.label}: {mean:.1f}% on evidence over {len(at)} items")
+                parts.append(
+                    f"{panel.label}: {number_text(mean)}% on evidence over {len(at)} items"
+                )
         return "Attribution aligned on the first evidence frame. " + "; ".join(parts) + "."
 
 
@@ -149,17 +155,22 @@ def _draw_panel(
         shares = dict(zip(row.offsets, row.shares, strict=True))
         rows.append([shares.get(offset) for offset in offsets])
     at = {"row": 1, "col": column}
+    places = [signed_text(float(offset), 0) for offset in offsets]
     figure.add_heatmap(
         z=rows, x=list(offsets), y=list(range(len(rows))), **signed_scale(LIMIT), xgap=1, ygap=1,
-        text=minus_signs(rows, LIMIT), texttemplate="%{text}",
-        textfont={"size": 8, "color": INK}, showscale=column == 1,
+        showscale=column == 1,
         colorbar={
             "title": {"text": "signed share", "side": "right"}, "thickness": 10,
-            "outlinewidth": 0, "tickvals": [-LIMIT, 0, LIMIT], "ticktext": ["−50%", "0", "+50%"],
+            "outlinewidth": 0, "tickvals": [-LIMIT, 0, LIMIT], "ticktext": END_TICKS,
         },
-        customdata=[[row.item] * len(offsets) for row in panel.rows],
-        hovertemplate="%{customdata}: %{z:+.1%} at %{x:+d}<extra></extra>", **at,
+        customdata=[
+            [f"{plain(row.item)}: {signed_text(100 * (share or 0.0))}% at {place}"
+             for place, share in zip(places, shares, strict=True)]
+            for row, shares in zip(panel.rows, rows, strict=True)
+        ],
+        hovertemplate="%{customdata}<extra></extra>", **at,
     )  # fmt: skip
+    _write_minus_signs(figure, list(offsets), rows, column)
     marks = [
         (offset, number)
         for number, row in enumerate(panel.rows)
@@ -173,10 +184,27 @@ def _draw_panel(
         name="Evidence", showlegend=column == 1, hoverinfo="skip", **at,
     )  # fmt: skip
     ticks = [offset for offset in offsets if not offset % (1 if len(offsets) <= 16 else 4)]
+    numbers = [signed_text(float(tick), 0) for tick in ticks]
     figure.update_xaxes(
         title_text=plain(f"{data.unit.capitalize()}s from the first with evidence"),
-        showgrid=False, tickvals=ticks, ticktext=[f"{t:+d}" if t else "0" for t in ticks], **at,
+        showgrid=False, tickvals=ticks, ticktext=numbers, **at,
     )  # fmt: skip
+
+
+def _write_minus_signs(
+    figure: go.Figure,
+    offsets: Sequence[int],
+    rows: Sequence[Sequence[float | None]],
+    column: int,
+) -> None:
+    """What counts against the answer, for grey print."""
+    cells = [
+        CellText(offset, number, sign, signed_colour(share, LIMIT))
+        for number, (signs, shares) in enumerate(zip(minus_signs(rows, LIMIT), rows, strict=True))
+        for offset, sign, share in zip(offsets, signs, shares, strict=True)
+        if sign and share is not None
+    ]
+    write_cells(figure, cells, size=8, col=column)
 
 
 def _label_skills(figure: go.Figure, panel: OverviewPanel) -> None:

@@ -20,6 +20,7 @@ from merit_interp.plots.style import FAINT, GREY, INK, SKILL_MARKS, TITLE_PIXELS
 from merit_interp.tables.attribution_frames import VIDEO
 from merit_interp.tables.attribution_series import Series, draws_averaged
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM
+from merit_interp.tables.number_text import signed_ends, signed_text
 
 MODELS = (RANDOM_LAYERS, VLM, MERGED)
 """From left to right: what random layers do, and then the claim."""
@@ -56,10 +57,9 @@ class ShiftPanel:
     @property
     def text(self) -> str:
         """Change with its interval, in points."""
-        ends = f"95% {100 * self.low:+z.1f} to {100 * self.high:+z.1f}".replace("-", "−")
+        ends = f"95% {signed_ends(100 * self.low, 100 * self.high)}"
         interval = "no interval" if math.isnan(self.low) else ends
-        change = f"{100 * self.difference:+z.1f}".replace("-", "−")
-        return f"{change} points ({interval}), {len(self.items)} items"
+        return f"{signed_text(100 * self.difference)} points ({interval}), {len(self.items)} items"
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,11 @@ def _draw_panel(figure: go.Figure, panel: ShiftPanel, number: int) -> None:
         figure.add_scatter(
             x=place + beside, y=[100 * value for value in column.excess], mode="markers",
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 5, "opacity": 0.55},
-            text=[plain(item) for item in panel.items],
-            hovertemplate="%{text}: %{y:+.1f} points<extra></extra>", **at,
+            text=[
+                f"{plain(item)}: {signed_text(100 * value)}"
+                for item, value in zip(panel.items, column.excess, strict=True)
+            ],
+            hovertemplate="%{text} points<extra></extra>", **at,
         )  # fmt: skip
         bars = [0.0 if math.isnan(end) else 100 * abs(end - column.mean)
                 for end in (column.high, column.low)]  # fmt: skip
@@ -190,7 +193,7 @@ def _draw_panel(figure: go.Figure, panel: ShiftPanel, number: int) -> None:
                     "line": {"width": 3, "color": INK}},
             error_y={"type": "data", "symmetric": False, "array": bars[:1],
                      "arrayminus": bars[1:], "color": INK, "thickness": 2, "width": 5},
-            hovertemplate=f"mean {100 * column.mean:+.1f} points<extra></extra>", **at,
+            hovertemplate=f"mean {signed_text(100 * column.mean)} points<extra></extra>", **at,
         )  # fmt: skip
     figure.update_xaxes(
         tickvals=list(range(len(panel.columns))), showgrid=False,

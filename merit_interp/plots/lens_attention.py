@@ -28,6 +28,7 @@ from merit_interp.plots.style import (
 )
 from merit_interp.tables.lens_attention import ALL
 from merit_interp.tables.model_names import MERGED, VLM, model_label
+from merit_interp.tables.number_text import number_text
 
 PANEL_PIXELS = 200
 KIND_LABELS = {
@@ -61,7 +62,7 @@ class AttentionDepth:
         """The figure in words."""
         return " ".join(
             f"{SKILL_MARKS[line.skill].label}, {model_label(line.model)}: most attention "
-            f"{KIND_LABELS[line.kind]} in layer {top.layer}, {top.cost:.0f}%."
+            f"{KIND_LABELS[line.kind]} in layer {top.layer}, {number_text(top.cost, 0)}%."
             for line in self.lines
             if (top := max(line.points, key=lambda point: point.cost))
         )
@@ -143,9 +144,8 @@ def _draw(figure: go.Figure, line: AttentionLine, row: int, column: int) -> None
         line={"color": colour, "dash": dash, "width": 2},
         marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
         error_y=interval_bars([(p.cost, p.low, p.high) for p in line.points], colour),
-        customdata=[(p.layer, p.low, p.high) for p in line.points],
-        hovertemplate="layer %{customdata[0]}: %{y:.1f}% (%{customdata[1]:.1f} to "
-        "%{customdata[2]:.1f})<extra></extra>",
+        customdata=[f"layer {p.layer}: {p.text(1)}" for p in line.points],
+        hovertemplate="%{customdata} %<extra></extra>",
         row=row, col=column,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ This file must not know how a number was found.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -25,6 +26,7 @@ from merit_interp.plots.style import (
 from merit_interp.tables.lens_direct import GROUPS
 from merit_interp.tables.lens_layers import CHANGE
 from merit_interp.tables.model_names import MERGED, VLM
+from merit_interp.tables.number_text import signed_ends, signed_text
 
 ROW_PIXELS = 30
 MOST_HEADS = 20
@@ -54,6 +56,12 @@ class RowValue:
     """End of the 95% interval; NaN where undefined."""
     high: float
 
+    @property
+    def text(self) -> str:
+        """The mean with its interval."""
+        ends = "no interval" if math.isnan(self.low) else signed_ends(self.low, self.high, 2)
+        return f"{signed_text(self.value, 2)} nats ({ends})"
+
 
 @dataclass(frozen=True)
 class IntervalRows:
@@ -67,8 +75,7 @@ class IntervalRows:
     def describe(self) -> str:
         """The figure in words."""
         sentences = [
-            f"{SKILL_MARKS[v.skill].label}, {SERIES[v.series]}, {_words(v.row)}: {v.value:+.2f} "
-            f"nats ({v.low:+.2f} to {v.high:+.2f})."
+            f"{SKILL_MARKS[v.skill].label}, {SERIES[v.series]}, {_words(v.row)}: {v.text}."
             for v in self.values
             if v.series != VLM
         ]
@@ -172,7 +179,6 @@ def _draw(
         marker={"symbol": SYMBOLS[series], "size": 8, "color": colour,
                 "line": {"width": 2, "color": colour}},
         error_x=interval_bars([(v.value, v.low, v.high) for v in own], colour),
-        customdata=[(v.low, v.high) for v in own],
-        hovertemplate="%{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",
+        customdata=[v.text for v in own], hovertemplate="%{customdata}<extra></extra>",
         row=1, col=column,
     )  # fmt: skip

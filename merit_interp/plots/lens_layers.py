@@ -63,7 +63,7 @@ class LensLines:
         """The figure in words."""
         return " ".join(
             f"{SKILL_MARKS[line.skill].label}, {line_label(line.model)}: the margin ends at "
-            f"{line.last.cost:.2f} nats ({line.last.low:.2f} to {line.last.high:.2f})."
+            f"{line.last.text(2)} nats."
             for line in self.lines
         )
 
@@ -152,9 +152,8 @@ def _draw(figure: go.Figure, line: LensLine, shift: float, row: int, column: int
         line={"color": colour, "dash": dash, "width": 2},
         marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
         error_y=interval_bars([(p.cost, p.low, p.high) for p in line.points], colour),
-        customdata=[(p.layer, p.low, p.high) for p in line.points],
-        hovertemplate=plain(line_label(line.model)) + ", after layer %{customdata[0]}: %{y:.3f} "
-        "(%{customdata[1]:.3f} to %{customdata[2]:.3f})<extra></extra>",
+        customdata=[f"after layer {p.layer}: {p.text()}" for p in line.points],
+        hovertemplate=plain(line_label(line.model)) + ", %{customdata}<extra></extra>",
         row=row, col=column,
     )  # fmt: skip
 

@@ -25,6 +25,7 @@ from merit_interp.plots.style import (
     styled,
 )
 from merit_interp.tables.model_names import in_listing_order, model_label
+from merit_interp.tables.number_text import number_ends, number_text
 
 PANEL_PIXELS = 210
 OFFSET = 0.13
@@ -46,6 +47,11 @@ class LayerCost:
     """End of the 95% interval over videos; NaN where undefined."""
     high: float
 
+    def text(self, digits: int = 3) -> str:
+        """The cost with its interval."""
+        ends = "no interval" if self.low != self.low else number_ends(self.low, self.high, digits)
+        return f"{number_text(self.cost, digits)} ({ends})"
+
 
 @dataclass(frozen=True)
 class LayerImportance:
@@ -66,8 +72,8 @@ class LayerImportance:
                 if own:
                     top = max(own, key=lambda c: c.cost)
                     sentences.append(
-                        f"{model_label(model)}: {mark.label} loses most, {top.cost:.2f} {UNIT}, "
-                        f"by masking layer {top.layer}."
+                        f"{model_label(model)}: {mark.label} loses most, "
+                        f"{number_text(top.cost, 2)} {UNIT}, by masking layer {top.layer}."
                     )
         return " ".join(sentences) or "No layer was masked."
 
@@ -144,9 +150,8 @@ def _draw_costs(figure: go.Figure, costs: Sequence[LayerCost], row: int) -> None
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 8,
                     "line": {"width": 2, "color": mark.colour}},
             error_y=interval_bars([(c.cost, c.low, c.high) for c in own], mark.colour),
-            customdata=[(c.layer, c.low, c.high) for c in own],
-            hovertemplate="layer %{customdata[0]}: %{y:.3f} (%{customdata[1]:.3f} to "
-            "%{customdata[2]:.3f})<extra></extra>",
+            customdata=[f"layer {c.layer}: {c.text()}" for c in own],
+            hovertemplate="%{customdata}<extra></extra>",
             row=row, col=1,
         )  # fmt: skip
 

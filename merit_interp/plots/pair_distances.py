@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from merit_interp.plots.style import INK, Mark, styled
+from merit_interp.tables.number_text import number_text
 
 PROJECTION_MARKS = {
     "q": Mark("q", "#1a1a1a", "circle", "solid"),
@@ -71,12 +72,14 @@ class LayerDistances:
             value, layer = max(zip(line.values, line.layers, strict=True))
             low, _ = min(zip(line.values, line.layers, strict=True))
             parts.append(
-                f"{line.projection} moved most in layer {layer} (relative norm {value:.3f}; "
-                f"least {low:.3f})."
+                f"{line.projection} moved most in layer {layer} (relative norm "
+                f"{number_text(value, 3)}; least {number_text(low, 3)})."
             )
         for line in self.of("rank_percent"):
             mean = sum(line.values) / len(line.values)
-            parts.append(f"The difference of {line.projection} has {mean:.0f}% of full rank.")
+            parts.append(
+                f"The difference of {line.projection} has {number_text(mean, 0)}% of full rank."
+            )
         return " ".join(parts) or "No weight of self-attention is on both sides."
 
 
@@ -140,6 +143,7 @@ def _draw_line(figure: go.Figure, line: DistanceLine, row: int) -> None:
         legendgroup=line.projection, showlegend=row == 1,
         line={"color": mark.colour, "width": 1.6, "dash": mark.dash},
         marker={"color": mark.colour, "symbol": mark.symbol, "size": 8, "line": {"width": 1.6}},
-        hovertemplate=f"layer %{{x}}, {line.projection}: %{{y:.4f}}<extra></extra>",
+        customdata=[number_text(value, 4) for value in line.values],
+        hovertemplate=f"layer %{{x}}, {line.projection}: %{{customdata}}<extra></extra>",
         row=row, col=1,
     )  # fmt: skip

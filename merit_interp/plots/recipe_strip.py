@@ -11,9 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
+from merit_interp.plots.cells import CellText, scale_colour, write_cells
 from merit_interp.plots.style import FAINT, GREY, REASONING, SEQUENTIAL, TITLE_PIXELS, styled
 from merit_interp.recipe import Recipe
+from merit_interp.tables.number_text import number_text
 
 MOST_LABELLED_LAYERS = 16
 """With more layers the numbers on the bars would touch on a phone."""
@@ -101,7 +104,7 @@ def draw_recipe_strip(strip: RecipeStrip) -> go.Figure:
         height = 130 + 34 * len(strip.projections)
         figure = styled(_tiles(strip, layers), title=title, height=height)
         figure.update_layout(margin_t=TITLE_PIXELS + 10)
-        figure.update_yaxes(title_text="Projection", autorange="reversed", showgrid=False)
+        figure.update_yaxes(title_text="Projection", showgrid=False)
         figure.update_xaxes(showgrid=False)
     figure.update_layout(bargap=0.25)
     step = 1 if strip.n_layers <= MOST_LABELLED_LAYERS else 4
@@ -138,14 +141,20 @@ def _bars(strip: RecipeStrip, layers: list[int]) -> go.Figure:
 
 
 def _tiles(strip: RecipeStrip, layers: list[int]) -> go.Figure:
-    numbers = strip.n_layers <= MOST_LABELLED_LAYERS
-    texts = [[f"{s:.2f}" if s and numbers else "" for s in row] for row in strip.coefficients]
-    figure = go.Figure()
+    figure = make_subplots(rows=1, cols=1)
     figure.add_heatmap(
         x=layers, y=list(strip.projections), z=strip.coefficients, zmin=0, zmax=1,
         colorscale=[list(stop) for stop in SEQUENTIAL], xgap=2, ygap=2,
-        text=texts, texttemplate="%{text}", textfont={"size": 11},
         colorbar={"thickness": 10, "tickvals": [0, 0.5, 1], "outlinewidth": 0},
         hovertemplate="layer %{x}, %{y}: %{z:.3f}<extra></extra>",
     )  # fmt: skip
-    return figure
+    if strip.n_layers <= MOST_LABELLED_LAYERS:
+        cells = [
+            CellText(layer, name, number_text(share, 2), scale_colour(SEQUENTIAL, share))
+            for name, row in zip(strip.projections, strip.coefficients, strict=True)
+            for layer, share in zip(layers, row, strict=True)
+            if share
+        ]
+        write_cells(figure, cells)
+    # the texts would widen the range
+    return figure.update_yaxes(range=[len(strip.projections) - 0.5, -0.5], type="category")

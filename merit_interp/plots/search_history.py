@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from merit_interp.plots.style import GREY, INK, PERCEPTION, REASONING, Mark, plain, styled
+from merit_interp.tables.number_text import number_text, signed_text
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ class SearchHistory:
         tr, tp = self.delta_tr_points[best], self.delta_tp_points[best]
         return (
             f"{len(self.numbers)} recipes were tried. The best objective so far rose from "
-            f"{self.best_so_far[0]:.3f} to {self.best_so_far[-1]:.3f} {self.unit}, reached at "
-            f"trial {self.numbers[best]}, where reasoning changed by {tr:+.1f} and perception "
-            f"by {tp:+.1f} points."
+            f"{number_text(self.best_so_far[0], 3)} to {number_text(self.best_so_far[-1], 3)} "
+            f"{self.unit}, reached at "
+            f"trial {self.numbers[best]}, where reasoning changed by {signed_text(tr)} and "
+            f"perception by {signed_text(tp)} points."
         )
 
 
@@ -68,12 +70,14 @@ def draw_search_history(history: SearchHistory) -> go.Figure:
     figure.add_scatter(
         x=history.numbers, y=history.objective, mode="markers", name="One trial", row=1, col=1,
         marker={"color": GREY, "size": 5, "symbol": "circle-open"},
-        hovertemplate="trial %{x}: J = %{y:.3f}<extra></extra>",
+        customdata=[number_text(objective, 3) for objective in history.objective],
+        hovertemplate="trial %{x}: J = %{customdata}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(
         x=history.numbers, y=history.best_so_far, mode="lines", name="Best so far", row=1, col=1,
         line={"color": INK, "width": 2, "shape": "hv"},
-        hovertemplate="best up to trial %{x}: J = %{y:.3f}<extra></extra>",
+        customdata=[number_text(objective, 3) for objective in history.best_so_far],
+        hovertemplate="best up to trial %{x}: J = %{customdata}<extra></extra>",
     )  # fmt: skip
     for mark, changes in (
         (REASONING, history.delta_tr_points),
@@ -81,7 +85,8 @@ def draw_search_history(history: SearchHistory) -> go.Figure:
     ):
         figure.add_scatter(
             x=history.numbers, y=changes, mode="markers", name=mark.label, row=2, col=1,
-            marker=_marker(mark), hovertemplate="trial %{x}: %{y:+.1f} points<extra></extra>",
+            marker=_marker(mark), customdata=[signed_text(change) for change in changes],
+            hovertemplate="trial %{x}: %{customdata} points<extra></extra>",
         )  # fmt: skip
     styled(figure, title="Search: objective and change in accuracy, trial by trial", height=520)
     for row in (1, 2):

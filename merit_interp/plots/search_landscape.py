@@ -25,6 +25,7 @@ from merit_interp.plots.style import (
     styled,
 )
 from merit_interp.statistics.correlation import spearman
+from merit_interp.tables.number_text import number_text, signed_text
 
 MOST_PIXELS, LEAST_PIXELS = 480, 160
 """Height of the panel, for many and for few recipes."""
@@ -54,7 +55,7 @@ class SearchLandscape:
         if not self.trials:
             return "No recipe was tried."
         ordered = sorted(enumerate(self.correlations), key=lambda pair: -pair[1])
-        named = ", ".join(f"layer {layer}: {value:+.2f}" for layer, value in ordered)
+        named = ", ".join(f"layer {layer}: {signed_text(value, 2)}" for layer, value in ordered)
         return (
             f"{len(self.trials)} recipes of the search, best first. Rank correlation of a layer's "
             f"share with the objective: {named}."
@@ -118,8 +119,8 @@ def draw_search_landscape(data: SearchLandscape, *, unit: str) -> go.Figure:
     figure.add_scatter(
         x=[trial.objective for trial in data.trials], y=places, mode="markers", name="One recipe",
         marker={"color": GREY, "size": 5, "symbol": "circle-open"},
-        customdata=[trial.number for trial in data.trials],
-        hovertemplate="trial %{customdata}: J = %{x:.3f}<extra></extra>", row=1, col=2,
+        customdata=[f"trial {t.number}: J = {number_text(t.objective, 3)}" for t in data.trials],
+        hovertemplate="%{customdata}<extra></extra>", row=1, col=2,
     )  # fmt: skip
     for place, trial in enumerate(data.trials):
         if trial.is_chosen:
@@ -131,7 +132,7 @@ def draw_search_landscape(data: SearchLandscape, *, unit: str) -> go.Figure:
             )  # fmt: skip
     figure.add_vline(x=0, line={"color": GREY, "width": 1}, row=1, col=2)
     ticks = [
-        f"{layer}<br><span style='color:{INK}'>{_signed(value)}</span>"
+        f"{layer}<br><span style='color:{INK}'>{signed_text(value, 2)}</span>"
         for layer, value in enumerate(data.correlations)
     ]
     figure.update_yaxes(
@@ -144,7 +145,3 @@ def draw_search_landscape(data: SearchLandscape, *, unit: str) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(title_text=plain(f"Objective J ({unit})"), row=1, col=2)
     return figure
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−") if value == value else "–"

@@ -27,6 +27,7 @@ from merit_interp.plots.style import (
     styled,
 )
 from merit_interp.tables.model_names import MERGED, VLM, in_listing_order, model_label
+from merit_interp.tables.number_text import number_ends, number_text
 
 ROW_PIXELS = 26
 BETWEEN_PIXELS = 92
@@ -57,9 +58,9 @@ class SkillPoint:
     def text(self) -> str:
         """The point in words."""
         draws = f", mean of {self.n_draws} draws" if self.n_draws > 1 else ""
-        ends = f" ({100 * self.low:.1f} to {100 * self.high:.1f})"
+        ends = f" ({number_ends(100 * self.low, 100 * self.high)})"
         interval = " (no interval)" if math.isnan(self.low) else ends
-        return f"{model_label(self.model)}{draws}: {100 * self.accuracy:.1f}%{interval}"
+        return f"{model_label(self.model)}{draws}: {number_text(100 * self.accuracy)}%{interval}"
 
 
 @dataclass(frozen=True)

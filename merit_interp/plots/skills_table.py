@@ -24,6 +24,7 @@ from merit_interp.plots.style import (
     styled,
 )
 from merit_interp.tables.model_names import MERGED, VLM, model_label
+from merit_interp.tables.number_text import number_text, signed_text
 
 ROW_PIXELS = 24
 HEAD_PIXELS = 28
@@ -86,21 +87,17 @@ def skills_table(summary: pd.DataFrame) -> SkillsTable:
 
 
 def _accuracy(row: pd.Series) -> str:
-    ends = f" [{100 * row['accuracy_low']:.1f}, {100 * row['accuracy_high']:.1f}]"
-    return f"{100 * row['accuracy']:.1f}{'' if math.isnan(row['accuracy_low']) else ends}"
+    low, high = (number_text(100 * row[f"accuracy_{end}"]) for end in ("low", "high"))
+    ends = f" [{low}, {high}]"
+    return f"{number_text(100 * row['accuracy'])}{'' if math.isnan(row['accuracy_low']) else ends}"
 
 
 def _change(row: pd.Series) -> str:
     if math.isnan(row["delta_accuracy"]):
         return ""
-    low, high = _points(row["delta_accuracy_low"]), _points(row["delta_accuracy_high"])
+    low, high = (signed_text(100 * row[f"delta_accuracy_{end}"]) for end in ("low", "high"))
     ends = "" if math.isnan(row["delta_accuracy_low"]) else f" [{low}, {high}]"
-    return f"{_points(row['delta_accuracy'])}{ends}"
-
-
-def _points(share: float) -> str:
-    text = f"{100 * share:+.1f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    return f"{signed_text(100 * row['delta_accuracy'])}{ends}"
 
 
 def draw_skills_table(data: SkillsTable) -> go.Figure:

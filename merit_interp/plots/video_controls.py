@@ -31,6 +31,7 @@ from merit_interp.plots.style import (
     styled,
 )
 from merit_interp.tables.model_names import MERGED, VLM, model_label
+from merit_interp.tables.number_text import number_ends, number_text, signed_ends, signed_text
 from merit_interp.tables.skills import ALL
 
 LABELS = {
@@ -74,11 +75,12 @@ class ControlPoint:
     @property
     def text(self) -> str:
         """The point in words."""
-        ends = "" if math.isnan(self.low) else f" ({100 * self.low:.1f} to {100 * self.high:.1f})"
+        ends = "" if math.isnan(self.low) else f" ({number_ends(100 * self.low, 100 * self.high)})"
         label = LABELS.get(self.control, self.control)
         return (
-            f"{model_label(self.model)}, {label}: {100 * self.accuracy:.1f}%{ends}, on the video "
-            f"{100 * self.on_video:.1f}%; drop {self.drop_text}, {self.n_items} questions"
+            f"{model_label(self.model)}, {label}: {number_text(100 * self.accuracy)}%{ends}, "
+            f"on the video {number_text(100 * self.on_video)}%; drop {self.drop_text}, "
+            f"{self.n_items} questions"
         )
 
 
@@ -145,8 +147,8 @@ def control_comparison(table: pd.DataFrame, item_set: str) -> ControlComparison:
 
 def _drop_text(row: pd.Series) -> str:
     drop, low, high = (100 * float(row[f"drop{end}"]) for end in ("", "_low", "_high"))
-    ends = "" if math.isnan(low) else f" ({low:+.1f} to {high:+.1f})"
-    return f"{drop:+.1f}{ends} points".replace("-", "−")
+    ends = "" if math.isnan(low) else f" ({signed_ends(low, high)})"
+    return f"{signed_text(drop)}{ends} points"
 
 
 def draw_control_comparison(data: ControlComparison) -> go.Figure:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from merit_interp.tables.masking_comparison import (
 )
 from merit_interp.tables.masking_effects import PRIMARY, MaskingRun, ModelEffects, layers_text
 from merit_interp.tables.model_names import MERGED, VLM, model_label
+from merit_interp.tables.number_text import number_ends, number_text, signed_ends, signed_text
 
 ALPHA = 0.05
 DOING = {
@@ -110,9 +110,9 @@ def judge_masking(run: MaskingRun, comparisons: Sequence[Comparison]) -> Masking
     return MaskingVerdict(
         model=effects.model,
         layers=chosen,
-        cost=_typeset(_cost(run, effects)),
-        against_others=_typeset(against_others),
-        against_perception=_typeset(against_perception),
+        cost=_cost(run, effects),
+        against_others=against_others,
+        against_perception=against_perception,
         matters_more=more,
         more_for_reasoning=reasoning_more,
     )
@@ -132,7 +132,7 @@ def _cost(run: MaskingRun, effects: ModelEffects) -> str:
             continue
         margin = clustered_mean(effects.costs[PRIMARY][place, of_skill], groups)
         share = float(effects.costs["accuracy"][place, of_skill].mean())
-        parts.append(f"{skill} {_nats(margin)} and {100 * share:.1f} points of accuracy")
+        parts.append(f"{skill} {_nats(margin)} and {number_text(100 * share)} points of accuracy")
     doing = f"{DOING[run.mode]} {whose} {noun} ({layers_text(layers)}){AT[run.tokens]}"
     return f"{doing} costs the {_label(effects)} model: {'; '.join(parts)}."
 
@@ -179,11 +179,11 @@ def _standing(run: MaskingRun, test: Comparison) -> str:
     number = test.n_others + 1
     sets = f"all {number} sets" if test.exhaustive else f"{number} of {run.plan.n_possible} sets"
     what = "cost to reasoning less that to perception" if test.test == "interaction" else "cost"
-    means = f"{what} {test.chosen:.2f} nats against a mean of {test.others:.2f}"
+    chosen, others = number_text(test.chosen, 2), number_text(test.others, 2)
+    means = f"{what} {chosen} nats against a mean of {others}"
     if not math.isnan(test.low):
-        means += (
-            f" (difference {test.estimate:+.2f}, 95% interval {test.low:+.2f} to {test.high:+.2f})"
-        )
+        ends = signed_ends(test.low, test.high, 2)
+        means += f" (difference {signed_text(test.estimate, 2)}, 95% interval {ends})"
     return (
         f"rank {test.rank} of {sets} of {_count(len(run.plan.chosen))}, {means}, "
         f"p = {test.p_value:.2g} ({test.p_holm:.2g} with Holm's correction)"
@@ -201,10 +201,11 @@ def _without_comparison(run: MaskingRun, effects: ModelEffects, why: str) -> Mas
             continue
         top = sorted(zip(-costs, singles, strict=True))[:3]
         named = ", ".join(
-            f"layer {effects.sets[place].layers[0]} ({-cost:+.2f} nats)" for cost, place in top
+            f"layer {effects.sets[place].layers[0]} ({signed_text(-cost, 2)} nats)"
+            for cost, place in top
         )
         needs.append(f"In the {_label(effects)} model, masking costs {skill} most in {named}.")
-    reasoning, perception = map(_typeset, needs)
+    reasoning, perception = needs
     return MaskingVerdict(
         effects.model, run.plan.chosen, why, reasoning, perception, None, None
     )  # fmt: skip
@@ -223,12 +224,7 @@ def _count(n_layers: int) -> str:
 
 
 def _nats(interval: Interval) -> str:
-    text = f"{interval.estimate:.2f} nats of margin"
+    text = f"{number_text(interval.estimate, 2)} nats of margin"
     if interval.is_defined:
-        text += f" (95% interval {interval.low:.2f} to {interval.high:.2f})"
+        text += f" (95% interval {number_ends(interval.low, interval.high, 2)})"
     return text
-
-
-def _typeset(text: str) -> str:
-    """Zero without a sign, and a minus as wide as a plus."""
-    return re.sub(r"-(?=\d)", "−", re.sub(r"[-+](?=0\.00(?!\d))", "", text))

@@ -117,6 +117,9 @@ def test_an_overview_aligns_every_item_on_its_evidence(findings: AttributionFind
     figure = draw_attribution_overview(data)
     heatmaps = [trace for trace in figure.data if trace.type == "heatmap"]
     assert {(trace.zmin, trace.zmax) for trace in heatmaps} == {(-0.5, 0.5)}
+    # a share beyond the end of the scale has its colour, which the scale says
+    assert max(abs(s) for p in data.panels for row in p.rows for s in row.shares) > 0.5
+    assert list(heatmaps[0].colorbar.ticktext) == ["≤ −50%", "0", "≥ +50%"]
 
 
 def test_before_and_after_have_the_same_items(findings: AttributionFindings) -> None:
@@ -127,6 +130,8 @@ def test_before_and_after_have_the_same_items(findings: AttributionFindings) -> 
     assert {len(column.excess) for column in first.columns} == {20}
     assert first.difference == pytest.approx(0.3, abs=0.05)
     assert "points" in data.describe()
+    nothing = dataclasses.replace(first, difference=-0.0001, low=-0.02, high=0.0004)
+    assert nothing.text.startswith("0.0 points (95% −2.0 to 0.0)")
     assert len(draw_attribution_shift(data).data) == 2 * (1 + 2 * 3)
 
 

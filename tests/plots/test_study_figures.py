@@ -74,9 +74,13 @@ def test_the_strip_has_a_bar_for_each_layer() -> None:
 def test_projections_that_differ_have_a_row_each() -> None:
     strip = recipe_strip(made_up_recipe({1: {"q": 0.5, "v": 1.0}}), n_layers=3)
     assert not strip.is_one_share_per_layer
-    (tiles,) = draw_recipe_strip(strip).data
+    tiles, *texts = draw_recipe_strip(strip).data
     assert list(tiles.y) == ["q", "k", "v", "o"]
     assert [row[1] for row in tiles.z] == [0.5, 0.0, 1.0, 0.0]
+    # what is merged has its share written, in letters that stand out from its tile
+    written = {(y, t): trace.textfont.color for trace in texts
+               for y, t in zip(trace.y, trace.text, strict=True)}  # fmt: skip
+    assert written == {("q", "0.50"): "#000000", ("v", "1.00"): "#ffffff"}
     assert "layer 1 by q 0.50 k 0.00 v 1.00 o 0.00" in strip.describe()
 
 
