@@ -3,7 +3,8 @@
     for line in shift_lines(table, frame, "validation"): print(line)
 
 The first two are the claim itself, reasoning and perception apart, against the VLM and against
-random layers; the third says whether to believe it: completeness, and what randomised weights do.
+random layers, with what other methods and measures show; the third says whether to believe it:
+completeness, and what randomised weights do.
 This file must not know how lines are shown.
 """
 
@@ -13,11 +14,14 @@ import math
 
 import pandas as pd
 
+from merit_interp.tables.attribution_frames import VIDEO
+from merit_interp.tables.attribution_measures import HEADLINE, measured_shifts, others_sentence
 from merit_interp.tables.attribution_series import RANDOMISED
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM
+from merit_interp.tables.number_text import number_text, signed_ends, signed_text
 
-HEADLINE, RANKING, DELETION = "excess_mass", "excess_precision", "deletion_excess_nats"
-"""How much of the attribution lies on the evidence, how early it ranks, what losing it costs."""
+RANKING, DELETION = "excess_precision", "deletion_excess_nats"
+"""How early the evidence ranks, and what losing it costs."""
 COMPLETE = 0.01
 """Completeness error that counts as none."""
 
@@ -30,9 +34,24 @@ def shift_lines(table: pd.DataFrame, frame: pd.DataFrame, item_set: str) -> tupl
         frame: As `attribution_frame` returns it, for the completeness of the main method.
         item_set: Which items.
     """
-    rows = table[(table["item_set"] == item_set) & (table["items"] == "all")]
-    quality = _quality_line(rows[rows["metric"] == HEADLINE], frame[frame["item_set"] == item_set])
-    return (_skill_line(rows, "reasoning"), _skill_line(rows, "perception"), quality)
+    own = frame[frame["item_set"] == item_set]
+    method = str(own["method"].iloc[0]) if len(own) else ""
+    rows = table[
+        (table["item_set"] == item_set)
+        & (table["items"] == "all")
+        & (table["condition"] == VIDEO)
+        & (table["method"] == method)
+    ]
+    reasoning, perception = (
+        " ".join(
+            filter(None, (
+                _skill_line(rows, skill),
+                others_sentence(measured_shifts(table, item_set, skill, method=method)),
+            ))
+        )
+        for skill in ("reasoning", "perception")
+    )  # fmt: skip
+    return reasoning, perception, _quality_line(rows[rows["metric"] == HEADLINE], own, method)
 
 
 def _skill_line(rows: pd.DataFrame, skill: str) -> str:
@@ -58,8 +77,9 @@ def _skill_line(rows: pd.DataFrame, skill: str) -> str:
     cost = _one(deletion, MERGED, VLM)
     if cost is not None and cost["n_pairs"]:
         text += (
-            f"; without the evidence the right option loses {cost['mean']:.2f} nats more than "
-            f"without other frames (VLM {cost['mean'] - cost['difference']:.2f})"
+            "; without the evidence the right option loses "
+            f"{number_text(cost['mean'], 2)} nats more than without other frames (VLM "
+            f"{number_text(cost['mean'] - cost['difference'], 2)})"
         )
     return f"{text}."
 
@@ -72,14 +92,14 @@ def _moved(row: pd.Series) -> str:
         word = "it moved AWAY from the evidence"
     # items that all moved alike have no spread to measure a size by
     known = math.isfinite(row["effect_size"])
-    size = f", d = {row['effect_size']:z.2f}".replace("-", "−") if known else ""
+    size = f", d = {number_text(row['effect_size'], 2)}" if known else ""
     return f"{word}, {_points(row)}{size}"
 
 
-def _quality_line(rows: pd.DataFrame, frame: pd.DataFrame) -> str:
+def _quality_line(rows: pd.DataFrame, frame: pd.DataFrame, method: str) -> str:
+    """Of the headline's rows alone: an item is left out once, not once a method."""
     parts = []
-    first = frame["method"].iloc[0] if len(frame) else ""
-    main = frame[(frame["method"] == first) & (frame["status"] == "ok")]
+    main = frame[(frame["method"] == method) & (frame["status"] == "ok")]
     if len(main):
         complete = int((main["completeness_error"] <= COMPLETE).sum())
         flagged = int(main["flagged"].sum())
@@ -98,14 +118,15 @@ def _quality_line(rows: pd.DataFrame, frame: pd.DataFrame) -> str:
         )
     undefined = rows[(rows["model"] == MERGED) & (rows["against"] == VLM)]["n_undefined"].sum()
     if undefined:
-        parts.append(f"{undefined} items without defined evidence are left out")
+        noun = "item" if undefined == 1 else "items"
+        verb = "is" if undefined == 1 else "are"
+        parts.append(f"{undefined} {noun} without defined evidence {verb} left out")
     text = "; ".join(parts) or "nothing was attributed"
     return f"Checks: {text}."
 
 
 def _one(rows: pd.DataFrame, model: str, against: str) -> pd.Series | None:
     found = rows[(rows["model"] == model) & (rows["against"] == against)]
-    found = found[found["condition"] == "video"]
     return None if found.empty else found.iloc[0]
 
 
@@ -116,13 +137,12 @@ def _points(row: pd.Series) -> str:
 def _ends(row: pd.Series, name: str) -> str:
     if math.isnan(row[f"{name}_low"]):
         return "interval undefined"
-    return f"95% {_signed(row[f'{name}_low'])} to {_signed(row[f'{name}_high'])}"
+    return f"95% {signed_ends(100 * row[f'{name}_low'], 100 * row[f'{name}_high'])}"
 
 
 def _signed(share: float) -> str:
-    text = f"{100 * share:+.1f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    return signed_text(100 * share)
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
+    return f"{number_text(100 * share)}%"

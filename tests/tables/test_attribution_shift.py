@@ -121,6 +121,21 @@ def test_items_without_defined_evidence_are_left_out_and_counted() -> None:
     assert (row["n_items"], row["n_undefined"]) == (18, 2)
 
 
+def test_an_item_is_left_out_once_and_not_once_a_method() -> None:
+    """Two methods and two controls; items, not rows, are counted, and of the video alone."""
+    left_out = {"v00-0": (False,) * 8, "v01-1": ()}
+    records = [
+        dataclasses.replace(r, in_evidence=left_out.get(r.item, r.in_evidence))
+        for r in made_up_records()
+    ]
+    frame = attribution_frame(records)
+    checks = shift_lines(shift_table(frame, method="ig"), frame, "validation")[2]
+    assert checks.endswith("; 2 items without defined evidence are left out.")
+    one = frame[frame["item"] != "v01-1"]
+    checks = shift_lines(shift_table(one, method="ig"), one, "validation")[2]
+    assert checks.endswith("; 1 item without defined evidence is left out.")
+
+
 def test_failed_items_are_in_no_mean() -> None:
     records = made_up_records()
     records[0] = dataclasses.replace(
