@@ -18,7 +18,7 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
@@ -27,6 +27,11 @@ from merit_interp.errors import RunError
 
 FINISHED_MARKER = "finished.json"
 """Written last into a run directory; a run without it was interrupted."""
+COUNTED = (
+    "scores", "control_scores", "trials", "validation", "masks", "attributions",
+    "attributed_items", "readings", "checks", "head_changes", "head_masks",
+)  # fmt: skip
+"""Stems of the JSONL files whose records the finished-marker counts, where a run has them."""
 
 _HELD: deque[tuple[tuple[int, int], int]] = deque()
 """Device, inode and descriptor of the run directories that this process writes to."""
@@ -287,6 +292,99 @@ def _hold(path: Path) -> None:
         os.close(_HELD.popleft()[1])
 
 
+def mark_finished(run: Path, own: Collection[str] = COUNTED, **said: Any) -> None:
+    """Write the marker of a finished run: how many records each of its files holds, and more.
+
+    Args:
+        run: The run's directory.
+        own: Stems of the files to count; of others an earlier marker's count stays.
+        said: Further content.
+    """
+    before = {s: n for s, n in (_marker(run) or {}).items() if s in COUNTED and s not in own}
+    counts = {s: _n_records(run / f"{s}.jsonl") for s in own if (run / f"{s}.jsonl").exists()}
+    write_json(run / FINISHED_MARKER, {**said, **before, **counts})
+
+
+def read_finished(run: Path, *, but: Collection[str] = ()) -> dict[str, Any] | None:
+    """The content of a run's finished-marker, once its files are known to hold what it counted.
+
+    What is no longer there would otherwise be missing from every number, unsaid. A marker of an
+    older version counts one file, or none: then nothing is known of the others.
+
+    Args:
+        run: The run's directory.
+        but: Stems of files that are not compared, as the caller is about to write them.
+
+    Returns:
+        None where the run is not finished.
+
+    Raises:
+        RunError: The marker is damaged, or a file holds fewer or more records than were counted.
+    """
+    marker = _marker(run)
+    for stem, (held, counted) in _changed(run, marker or {}).items():
+        if stem not in but:
+            raise _was_changed(run / f"{stem}.jsonl", held, counted)
+    return marker
+
+
+def is_finished(run: Path, own: Collection[str]) -> bool:
+    """Whether a run that is gone on with has nothing left to do: it ended, and lost no record.
+
+    Args:
+        run: The run's directory.
+        own: Stems of the files that going on writes again where records are lost.
+
+    Raises:
+        RunError: The marker is damaged, or one of these files holds more records than were
+            counted, which going on would keep.
+    """
+    marker = _marker(run)
+    changed = {s: counts for s, counts in _changed(run, marker or {}).items() if s in own}
+    for stem, (held, counted) in changed.items():
+        if held > counted:
+            raise _was_changed(run / f"{stem}.jsonl", held, counted)
+    return marker is not None and not changed
+
+
+def _marker(run: Path) -> dict[str, Any] | None:
+    path = run / FINISHED_MARKER
+    if not path.exists():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise RunError(f"{path} is not JSON", valid="the file as the run wrote it") from None
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is not a JSON object", valid="the file as the run wrote it")
+    return value
+
+
+def _changed(run: Path, marker: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Records that a file holds and that were counted, by stem, where the two differ."""
+    counts = {stem: marker[stem] for stem in COUNTED if isinstance(marker.get(stem), int)}
+    held = {stem: _n_records(run / f"{stem}.jsonl") for stem in counts}
+    return {stem: (held[stem], counts[stem]) for stem in counts if held[stem] != counts[stem]}
+
+
+def _was_changed(path: Path, held: int, counted: int) -> RunError:
+    if held < counted:
+        holds, again = f"{held} of {counted} records", "--resume"
+    else:
+        holds, again = f"{held} records in place of {counted}", "--overwrite"
+    return RunError(
+        f"{path} holds {holds}: the run was changed after it ended; run it again with {again}"
+    )
+
+
+def _n_records(path: Path) -> int:
+    """Records that `read_jsonl` would read."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        return sum(line.endswith(b"\n") and bool(line.strip()) for line in file)
+
+
 def finished_part(run_dir: Path, name: str, records: str) -> Path | None:
     """Where a finished part of a run lies: the run itself, or the directory of its name below it.
 
@@ -294,8 +392,13 @@ def finished_part(run_dir: Path, name: str, records: str) -> Path | None:
         run_dir: Of the run.
         name: Of the part, like `mask`.
         records: The file that such a part has and no other.
+
+    Raises:
+        RunError: A part ended, and that file is gone.
     """
     for directory in (run_dir, run_dir / name):
         if (directory / records).exists() and (directory / FINISHED_MARKER).exists():
             return directory
+        if Path(records).stem in (_marker(directory) or {}):
+            read_finished(directory)
     return None

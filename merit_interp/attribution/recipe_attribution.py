@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,7 @@ from merit_interp.record_files import (
     FINISHED_MARKER,
     JsonlAppender,
     check_run_directory,
+    mark_finished,
     open_run_directory,
     read_jsonl,
     write_json,
@@ -104,13 +107,13 @@ def attribute_recipe(
         name: _prepared(vlm, name, chosen, settings, watch) for name, chosen in item_sets.items()
     }
     open_run_directory(run, resume=resume, overwrite=overwrite)
+    (run / FINISHED_MARKER).unlink(missing_ok=True)
     _describe(run, recipe, item_sets, settings, next(iter(videos.values())).processor_route)
     _write_pictures(run / ITEMS, videos)
     write_reports(run, {name: (part.videos, part.items) for name, part in videos.items()})
     blocks = plan_blocks(states, settings)
-    done = _keep_whole_blocks(
-        run / ATTRIBUTIONS, {name: len(part.items) for name, part in videos.items()}
-    )
+    planned = {b.key(n): len(part.items) for n, part in videos.items() for b in blocks}
+    done = _keep_first_blocks(run / ATTRIBUTIONS, planned)
     work = [(n, b) for n in videos for b in blocks if b.key(n) not in done]
     try:
         with threads_for(vlm):
@@ -121,7 +124,7 @@ def attribute_recipe(
             f"{settings.batch_size} rows do not fit on {settings.placement.device}",
             valid="a smaller --batch",
         ) from None
-    write_json(run / FINISHED_MARKER, {"attributions": len(read_jsonl(run / ATTRIBUTIONS))})
+    mark_finished(run)
 
 
 @contextlib.contextmanager
@@ -205,14 +208,20 @@ def _tell_estimate(
     watch.estimated(estimate, n_items)
 
 
-def _keep_whole_blocks(path: Path, sizes: Mapping[str, int]) -> set[Key]:
-    """Drop a torn last block; the keys of those that are whole."""
+def _keep_first_blocks(path: Path, planned: Mapping[Key, int]) -> set[Key]:
+    """Drop all from the first block on that is not whole; the keys of those before it.
+
+    Readers take the first block's method for the run's main one, so that no block may be written
+    after others that belong behind it.
+
+    Args:
+        path: `attributions.jsonl`; may be missing.
+        planned: Items of each block of the run, in the order in which blocks are written.
+    """
     rows = read_jsonl(path)
-    counts: dict[Key, int] = {}
     keys: list[Key] = [(r["item_set"], r["model"], r["condition"], r["method"]) for r in rows]
-    for key in keys:
-        counts[key] = counts.get(key, 0) + 1
-    whole = {key for key, count in counts.items() if count == sizes.get(key[0])}
+    counts = Counter(keys)
+    whole = set(itertools.takewhile(lambda key: counts[key] == planned[key], planned))
     kept = [row for row, key in zip(rows, keys, strict=True) if key in whole]
     if len(kept) < len(rows):
         _write_lines(path, kept)

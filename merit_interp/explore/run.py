@@ -23,7 +23,7 @@ from merit_interp.explore.columns import TABLES, column_notes
 from merit_interp.explore.figures import category_figure, item_figure, listed, part_figures
 from merit_interp.explore.page import run_page
 from merit_interp.recipe import Recipe, read_recipe
-from merit_interp.record_files import FINISHED_MARKER
+from merit_interp.record_files import read_finished
 from merit_interp.records import Provenance
 from merit_interp.report.attribution import attribution_directory
 from merit_interp.report.figures import NamedFigure
@@ -58,7 +58,7 @@ def open_run(directory: str | Path) -> Run:
         directory: What `demo`, `search`, `evaluate`, `mask`, `attribute` or `lens` wrote.
 
     Raises:
-        RunError: There is no run, or it is not finished.
+        RunError: There is no run, it is not finished, or it was changed after it ended.
     """
     directory = Path(directory)
     if not (directory / DESCRIPTION).exists() and not (directory / RECIPE).exists():
@@ -66,7 +66,7 @@ def open_run(directory: str | Path) -> Run:
             f"no run at {directory}",
             valid="a directory that `merit-interp demo`, `search` or `evaluate` wrote",
         )
-    if not (directory / FINISHED_MARKER).exists():
+    if read_finished(directory) is None:
         raise RunError(
             f"the run at {directory} is not finished", valid="its command again with --resume"
         )

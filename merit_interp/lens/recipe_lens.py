@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from merit_interp.record_files import (
     FINISHED_MARKER,
     JsonlAppender,
     check_run_directory,
+    is_finished,
+    mark_finished,
     open_run_directory,
     read_jsonl,
     write_json,
@@ -50,6 +53,8 @@ VLM, MERGED, BACKBONE = "vlm", "merged", "backbone_transcripts"
 RUN, PLAN, SCORES = "run.json", "lens.json", "scores.jsonl"
 READINGS, CHECKS = "readings.jsonl", "checks.jsonl"
 CHANGES, MASKS = "head_changes.jsonl", "head_masks.jsonl"
+OWN = ("readings", "checks", "head_changes", "head_masks", "scores")
+"""Stems of the files of records."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done to which model, how many batches are done, and of how many."""
@@ -106,7 +111,7 @@ def lens_recipe(
     begun = resume and (run / RUN).exists()
     if begun:
         refuse_other(json.loads((run / RUN).read_text()), record, run)
-        if (run / FINISHED_MARKER).exists():
+        if is_finished(run, OWN):
             return
     merge = merge_of(recipe, placement)
     settings.require_layers_below(merge.vlm.n_layers)
@@ -119,6 +124,7 @@ def lens_recipe(
         left_out=left_out,
     )
     open_run_directory(run, resume=resume, overwrite=overwrite)
+    (run / FINISHED_MARKER).unlink(missing_ok=True)
     shown = models[0].evaluation
     write_reports(run, {chosen.split: (shown.videos, shown.items)})
     if not begun:
@@ -136,7 +142,7 @@ def lens_recipe(
             valid="a smaller --batch-size",
         ) from None
     _write_scores(run, models, chosen.split)
-    write_json(run / FINISHED_MARKER, {"readings": len(read_jsonl(run / READINGS))})
+    mark_finished(run)
 
 
 def _models(
@@ -247,7 +253,10 @@ def _whole_models(run: Path, models: Sequence[LensModel]) -> set[str]:
 
     VLM and merged model count as one: the heads' outputs of the one are held against the other's.
     """
-    whole = {row["model"] for row in read_jsonl(run / CHECKS)}
+    counts = Counter(row["model"] for row in read_jsonl(run / READINGS))
+    items = {m.name: sum(len(batch.items) for batch in m.evaluation.batches) for m in models}
+    checked = {row["model"] for row in read_jsonl(run / CHECKS)}
+    whole = {name for name in checked if counts[name] == items.get(name)}
     names = {model.name for model in models}
     if not {VLM, MERGED} & names <= whole:
         whole -= {VLM, MERGED}

@@ -35,6 +35,8 @@ from merit_interp.record_files import (
     FINISHED_MARKER,
     JsonlAppender,
     check_run_directory,
+    is_finished,
+    mark_finished,
     open_run_directory,
     read_jsonl,
     write_json,
@@ -98,7 +100,7 @@ def mask_recipe(
     begun = resume and (run / RUN).exists()
     if begun:
         refuse_other(json.loads((run / RUN).read_text()), record, run)
-        if (run / FINISHED_MARKER).exists():
+        if is_finished(run, ("masks", "scores")):
             return
     merge = merge_of(recipe, placement)
     plan = _plan(recipe, merge.vlm, settings)
@@ -107,6 +109,7 @@ def mask_recipe(
         *_backbone_models(recipe, item_sets, settings, placement),
     ]
     open_run_directory(run, resume=resume, overwrite=overwrite)
+    (run / FINISHED_MARKER).unlink(missing_ok=True)
     shown = models[0].evaluation
     write_reports(run, {chosen.split: (shown.videos, shown.items)})
     if not begun:
@@ -125,7 +128,7 @@ def mask_recipe(
             told = None if progress is None else functools.partial(progress, model.name)
             sweep_model(model, plan, settings, write=write, done=done, progress=told)
     _write_unmasked(run, models, item_set=chosen.split)
-    write_json(run / FINISHED_MARKER, {"masks": len(read_jsonl(run / MASKS))})
+    mark_finished(run)
 
 
 @contextlib.contextmanager

@@ -42,7 +42,7 @@ from merit_interp.models.checkpoint_files import Checkpoint
 from merit_interp.models.loading import LoadedModel, Placement
 from merit_interp.provenance import provenance, refuse_other
 from merit_interp.recipe import Recipe, Scoring, write_recipe
-from merit_interp.record_files import FINISHED_MARKER, read_jsonl, write_json
+from merit_interp.record_files import FINISHED_MARKER, mark_finished, read_finished, write_json
 from merit_interp.scoring.evaluation import Evaluation
 
 
@@ -93,7 +93,8 @@ def evaluate_recipe(
     Raises:
         SettingError: There is no such baseline or video control, or the family drops what it shows.
         RecipeError: A method needs a base, or the recipe was made for other weights.
-        RunError: The directory holds scores made by other settings.
+        RunError: The directory holds scores made by other settings, or a search that was changed
+            after it ended.
         VideoError: More items than `max_failed` cannot be decoded.
         NotANumberError: VLM or merged model gives NaN.
     """
@@ -115,6 +116,9 @@ def evaluate_recipe(
         tell(line)
     _describe(run, recipe, merge, item_sets, settings)
     write_reports(run, {name: (e.videos, e.items) for name, e in evaluations.items()})
+    # what a search wrote here, and controls that are not asked for, are not written again
+    read_finished(run, but=("scores", "control_scores") if controls else ("scores",))
+    (run / FINISHED_MARKER).unlink(missing_ok=True)
     scores = run / "scores.jsonl"
     sizes = {name: len(e.items) for name, e in evaluations.items()}
     done = keep_whole_blocks(scores, sizes)
@@ -134,7 +138,7 @@ def evaluate_recipe(
     if controls:
         path = run / CONTROL_SCORES
         score_controls(controls, under, merge, recipe, sizes, path, progress=progress)
-    write_json(run / FINISHED_MARKER, {"scores": len(read_jsonl(scores))})
+    mark_finished(run)
 
 
 def _nobody(line: str) -> None:

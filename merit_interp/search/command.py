@@ -20,8 +20,9 @@ from merit_interp.errors import RunError
 from merit_interp.provenance import provenance
 from merit_interp.recipe import Recipe, read_recipe, write_recipe
 from merit_interp.record_files import (
-    FINISHED_MARKER,
     check_run_directory,
+    is_finished,
+    mark_finished,
     open_run_directory,
     write_json,
 )
@@ -39,6 +40,8 @@ from merit_interp.search.subject import (
 RUN = "run.json"
 LEDGER = "ledger.jsonl"
 RECIPE = "recipe.json"
+OWN = ("trials", "validation")
+"""Stems of the files of records, which the ledger can make again."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def find_recipe(
         _refuse_other(run, {"settings": settings.to_json()})
         if (run / RECIPE).exists() and not (run / LEDGER).exists():
             raise RunError(f"{run} holds a run that is no search", valid="another --out")
-        if (run / FINISHED_MARKER).exists():
+        if is_finished(run, OWN):
             _refuse_other(run, {"inputs": _pinned_inputs(inputs, fingerprints_of(inputs))})
             return _result(run, finished_before=True)
     subject = load_subject(inputs, settings, prepared=_preparation(watch))
@@ -109,7 +112,7 @@ def find_recipe(
     with open_ledger(run / LEDGER, header) as ledger:
         verdict = run_search(settings, subject, ledger, run, watch=watch)
     write_recipe(verdict.recipe, run / RECIPE)
-    write_json(run / FINISHED_MARKER, {"recipe": verdict.recipe.merge_hash})
+    mark_finished(run, OWN, recipe=verdict.recipe.merge_hash)
     return _result(run, finished_before=False)
 
 

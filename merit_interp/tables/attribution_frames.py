@@ -19,7 +19,7 @@ import pandas as pd
 
 from merit_interp.attribution.evidence import evidence_metrics
 from merit_interp.errors import RunError
-from merit_interp.record_files import FINISHED_MARKER, read_jsonl
+from merit_interp.record_files import read_finished, read_jsonl
 from merit_interp.records import AttributedItem, FrameAttribution
 from merit_interp.statistics.correlation import spearman
 from merit_interp.tables.model_names import MERGED, VLM
@@ -80,7 +80,8 @@ def read_attribution(directory: Path) -> AttributionRun:
     """Read the directory of an attribution run.
 
     Raises:
-        RunError: There is no such run, or a file of it is damaged or of another version.
+        RunError: There is no such run, a file of it is damaged or of another version, or it
+            was changed after the run ended.
     """
     directory = Path(directory)
     path = directory / "attributions.jsonl"
@@ -88,6 +89,7 @@ def read_attribution(directory: Path) -> AttributionRun:
         raise RunError(
             f"no attributions at {directory}", valid="what `merit-interp attribute` wrote"
         )
+    finished = read_finished(directory)
     try:
         records = tuple(FrameAttribution.from_row(row) for row in read_jsonl(path))
         rows = read_jsonl(directory / "attributed_items.jsonl")
@@ -95,7 +97,14 @@ def read_attribution(directory: Path) -> AttributionRun:
     except TypeError as error:
         fault = str(error).partition("() ")[2] or str(error)
         raise RunError(f"{directory} holds records of another version: {fault}") from None
-    return AttributionRun(directory, records, items, (directory / FINISHED_MARKER).exists())
+    shown = {(item.item_set, item.item) for item in items}
+    lost = [r.item for r in records if r.status == "ok" and (r.item_set, r.item) not in shown]
+    if lost:
+        raise RunError(
+            f"{directory / 'attributed_items.jsonl'} lacks item {lost[0]}; run it again with "
+            "--resume"
+        )
+    return AttributionRun(directory, records, items, finished is not None)
 
 
 def main_method(records: Iterable[FrameAttribution]) -> str:

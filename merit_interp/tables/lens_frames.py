@@ -116,6 +116,9 @@ def read_lens(directory: Path) -> LensRun:
         plan = LensPlan.from_row(json.loads((run.directory / PLAN).read_text()))
         readings = [LensReading.from_row(row) for row in read_jsonl(run.directory / READINGS)]
         checks = [LensCheck.from_row(row) for row in read_jsonl(run.directory / CHECKS)]
+        without = set(plan.models) - {reading.model for reading in readings}
+        if without:
+            raise ValueError(f"{READINGS} has nothing of {', '.join(sorted(without))}")
         changes = [HeadChange.from_row(row) for row in read_jsonl(run.directory / CHANGES)]
         masks = [MaskedScores.from_row(row) for row in read_jsonl(run.directory / MASKS)]
         models = {

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from merit_interp.errors import RunError, SettingError
 from merit_interp.recipe import Recipe, read_recipe
-from merit_interp.record_files import FINISHED_MARKER, read_jsonl
+from merit_interp.record_files import read_finished, read_jsonl
 from merit_interp.records import ControlScore, ItemScore, Provenance, Row, Trial
 from merit_interp.scoring_settings import Scoring, changed_scoring
 
@@ -49,7 +49,8 @@ def read_run(directory: Path) -> RunRecords:
     """Read a run directory.
 
     Raises:
-        RunError: There is no such run, or one of its files is damaged.
+        RunError: There is no such run, one of its files is damaged, or it was changed after the run
+            ended.
         RecipeError: Its recipe is damaged.
     """
     directory = Path(directory)
@@ -59,6 +60,7 @@ def read_run(directory: Path) -> RunRecords:
             f"no run at {directory}",
             valid="a directory that `merit-interp demo`, `search` or `evaluate` wrote",
         )
+    finished = read_finished(directory)
     recipe = directory / "recipe.json"
     return RunRecords(
         directory=directory,
@@ -68,7 +70,7 @@ def read_run(directory: Path) -> RunRecords:
         validation=_read_records(Trial, directory / "validation.jsonl"),
         scores=_read_records(ItemScore, directory / "scores.jsonl"),
         control_scores=_read_records(ControlScore, directory / "control_scores.jsonl"),
-        finished=_read_object(directory / FINISHED_MARKER),
+        finished=finished,
         training=_read_object(directory / "training_report.json"),
     )
 

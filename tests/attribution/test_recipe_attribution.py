@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ from merit_interp.models.loading import LoadedModel, Placement
 from merit_interp.recipe import Recipe, read_recipe
 from merit_interp.record_files import FINISHED_MARKER, read_jsonl
 from merit_interp.records import AttributedItem, FrameAttribution
+from merit_interp.tables.attribution_frames import read_attribution
 from tests.attribution.conftest import SCORING
+from tests.lost_records import lose_records
 
 SETTINGS = AttributionSettings(
     scoring=SCORING, method="ig", steps=8, error_limit=0.5, batch_size=32, draws=1, randomised=1
@@ -123,6 +126,34 @@ def test_figures_find_what_they_need_in_the_run(run: Path) -> None:
     pictures = [AttributedItem.from_row(row) for row in read_jsonl(run / ITEMS)]
     assert [picture.item for picture in pictures] == ["a0", "a1", "b0", "c0", "d0", "e0"]
     assert pictures[0].options == ("the circle", "the square", "star")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [(ATTRIBUTIONS, False), (ATTRIBUTIONS, True), (ITEMS, False), (ITEMS, True)]
+)
+def test_records_lost_after_the_end_are_said_and_made_again(
+    recipe: Recipe, sets: dict[str, ItemSet], run: Path, tmp_path: Path, name: str, first: bool
+) -> None:
+    cut = tmp_path / "cut"
+    shutil.copytree(run, cut)
+    said = lose_records(cut / name, first=first)
+    with pytest.raises(RunError, match=said):
+        read_attribution(cut)
+    attribute_recipe(recipe, sets, SETTINGS, cut, resume=True)
+    for file in (ITEMS, FINISHED_MARKER):
+        assert (cut / file).read_bytes() == (run / file).read_bytes()
+    # in the old order, as the first records say what the run's main method is
+    keys = [(r.model, r.condition, r.method, r.item) for r in records(cut)]
+    assert keys == [(r.model, r.condition, r.method, r.item) for r in records(run)]
+
+
+def test_an_item_without_its_frames_is_said_in_older_runs_too(run: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    shutil.copytree(run, cut)
+    (cut / FINISHED_MARKER).write_text(json.dumps({"attributions": len(records(run))}))
+    lose_records(cut / ITEMS)
+    with pytest.raises(RunError, match=r"attributed_items.jsonl lacks item d0; run it again with"):
+        read_attribution(cut)
 
 
 def test_a_cut_run_goes_on_to_the_same_records(

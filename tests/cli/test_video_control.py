@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from merit_interp.models.fingerprints import fingerprint, items_digest
 from merit_interp.recipe import ItemsReference, ModelReference, Recipe, Scoring, write_recipe
 from merit_interp.record_files import read_jsonl
 from tests.cli.conftest import Command, World
+from tests.lost_records import lose_records
 
 
 @pytest.fixture
@@ -106,6 +108,28 @@ def test_a_cut_run_goes_on_and_a_finished_one_takes_more_controls(
     # and without asking for controls none is lost
     assert command(*words, "--resume").code == 0
     assert (run / "control_scores.jsonl").read_bytes() == whole
+
+
+def test_records_lost_after_the_end_are_said_and_made_again(
+    recipe: Path, tmp_path: Path, command: Command
+) -> None:
+    run = tmp_path / "run"
+    words = ["evaluate", "--recipe", recipe, "--out", run, "--draws", 1]
+    assert command(*words, *CONTROLS).code == 0
+    for name in ("scores.jsonl", "control_scores.jsonl"):
+        whole = (run / name).read_bytes()
+        said = lose_records(run / name)
+        ended = command("report", run)
+        assert ended.code == 2
+        assert re.search(said, ended.error_line)
+        assert command(*words, *CONTROLS, "--resume").code == 0
+        assert (run / name).read_bytes() == whole
+        assert command("report", run).code == 0
+    # what is not asked for again is not made again, and so not taken for whole
+    lose_records(run / "control_scores.jsonl")
+    ended = command(*words, "--resume")
+    assert ended.code == 2
+    assert "control_scores.jsonl holds" in ended.error_line
 
 
 def test_json_is_the_summary_as_ever(recipe: Path, tmp_path: Path, command: Command) -> None:

@@ -21,8 +21,12 @@ from merit_interp.scoring.evaluation import Evaluation
 from merit_interp.tables.lens_frames import read_lens
 from merit_interp.tables.lens_tables import lens_findings, write_lens_tables
 from tests.lens.conftest import LETTER
+from tests.lost_records import lose_records
 
 SETTINGS = LensSettings(scoring=LETTER, batch_size=4)
+RECORDS = (
+    "readings.jsonl", "checks.jsonl", "head_changes.jsonl", "head_masks.jsonl", "scores.jsonl",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +54,9 @@ def test_every_model_and_item_is_read_once(run: Path, item_set: ItemSet) -> None
         assert check["engine"] == "transformer_lens"
         assert check["logit_difference"] < 1e-5
         assert check["direct_difference"] < 1e-4
-    assert json.loads((run / "finished.json").read_text()) == {"readings": len(readings)}
+    finished = json.loads((run / "finished.json").read_text())
+    assert (finished["readings"], finished["checks"]) == (len(readings), 3)
+    assert {f"{stem}.jsonl" for stem in finished} == set(RECORDS)
 
 
 def test_readings_are_those_of_each_model(
@@ -125,6 +131,30 @@ def test_it_goes_on_where_it_was_cut(
         lens_recipe(recipe, item_set, other, cut, resume=True)
     with pytest.raises(RunError, match="--resume, --overwrite"):
         lens_recipe(recipe, item_set, SETTINGS, cut)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_records_lost_after_the_end_are_said_and_made_again(
+    run: Path, tmp_path: Path, recipe: Recipe, item_set: ItemSet, name: str
+) -> None:
+    cut = tmp_path / "cut"
+    shutil.copytree(run, cut)
+    said = lose_records(cut / name)
+    with pytest.raises(RunError, match=said):
+        read_lens(cut)
+    lens_recipe(recipe, item_set, SETTINGS, cut, resume=True)
+    for file in (*RECORDS, "finished.json"):
+        assert (cut / file).read_bytes() == (run / file).read_bytes()
+
+
+def test_a_model_without_readings_is_damage_and_no_traceback(run: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    shutil.copytree(run, cut)
+    # as a marker of a version that counted nothing
+    (cut / FINISHED_MARKER).write_text("{}")
+    lose_records(cut / "readings.jsonl")
+    with pytest.raises(RunError, match=r"damaged: readings.jsonl has nothing of backbone_tra"):
+        read_lens(cut)
 
 
 def test_nothing_merged_and_no_masks(tmp_path: Path, recipe: Recipe, item_set: ItemSet) -> None:

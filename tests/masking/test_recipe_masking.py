@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from merit_interp.masking.recipe_masking import mask_recipe
 from merit_interp.masking.settings import MaskSettings
 from merit_interp.merging.item_sets import ItemSet
 from merit_interp.recipe import Recipe, Scoring, read_recipe
-from merit_interp.record_files import read_jsonl
+from merit_interp.record_files import read_finished, read_jsonl
 from merit_interp.records import ItemScore, MaskedScores, MaskPlan
 from merit_interp.scoring.batches import Batch
 from merit_interp.scoring.evaluation import Evaluation
+from merit_interp.tables.masking_effects import read_masking
+from tests.lost_records import lose_records
 from tests.tiny_models import TinyPair
 
 SETTINGS = MaskSettings(scoring=Scoring(max_frames=4), batch_size=4, draws=2)
@@ -47,7 +50,8 @@ def test_every_model_set_and_item_is_recorded_once(run: Path, item_set: ItemSet)
             ]
             assert sorted(found) == sorted(wanted)
     assert read_recipe(run / "recipe.json").layers
-    assert json.loads((run / "finished.json").read_text()) == {"masks": len(records)}
+    scores = len(read_jsonl(run / "scores.jsonl"))
+    assert read_finished(run) == {"scores": scores, "masks": len(records)}
 
 
 def test_unmasked_scores_are_the_evaluations(run: Path, recipe: Recipe) -> None:
@@ -99,6 +103,21 @@ def test_a_cut_run_goes_on_to_the_same_bytes(
     mask_recipe(recipe, item_set, SETTINGS, tmp_path, resume=True)
     for name in ("masks.jsonl", "scores.jsonl", "sweep.json", "finished.json"):
         assert (tmp_path / name).read_bytes() == (run / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["masks.jsonl", "scores.jsonl"])
+def test_records_lost_after_the_end_are_said_and_made_again(
+    run: Path, tmp_path: Path, recipe: Recipe, item_set: ItemSet, name: str
+) -> None:
+    cut = tmp_path / "cut"
+    shutil.copytree(run, cut)
+    said = lose_records(cut / name)
+    with pytest.raises(RunError, match=said):
+        read_masking(cut)
+    mask_recipe(recipe, item_set, SETTINGS, cut, resume=True)
+    for file in ("masks.jsonl", "scores.jsonl", "finished.json"):
+        assert (cut / file).read_bytes() == (run / file).read_bytes()
+    assert read_masking(cut).models
 
 
 def test_other_settings_are_refused(run: Path, recipe: Recipe, item_set: ItemSet) -> None:

@@ -14,6 +14,8 @@ from merit_interp.recipe import read_recipe
 from merit_interp.record_files import read_jsonl
 from merit_interp.report.run_report import write_report
 from merit_interp.search.settings import SearchSettings
+from merit_interp.tables.run_records import read_run
+from tests.lost_records import lose_records
 
 SETS = ("new_pairs", "longer", "new_forms", "composition")
 SETTINGS = StudySettings(
@@ -67,6 +69,22 @@ def test_a_cut_study_goes_on_to_the_same_scores(study: Path, tmp_path: Path) -> 
     assert sorted(read_jsonl(run / "scores.jsonl"), key=str) == sorted(
         read_jsonl(study / "scores.jsonl"), key=str
     )
+
+
+def test_records_lost_after_the_end_are_said_and_made_again(study: Path, tmp_path: Path) -> None:
+    names = ("scores.jsonl", "validation.jsonl", "trials.jsonl")
+    run = tmp_path / "run"
+    shutil.copytree(study, run)
+    for name in names:
+        # what is said first is of the first file of the marker that lost any
+        said = lose_records(run / name)
+        with pytest.raises(RunError, match=said if name == names[0] else "scores.jsonl holds"):
+            write_report(run)
+    run_study(run, SETTINGS, resume=True)
+    assert read_run(run).finished == read_run(study).finished
+    for name in names:
+        rows = sorted(read_jsonl(run / name), key=str)
+        assert rows == sorted(read_jsonl(study / name), key=str)
 
 
 def test_the_report_says_what_was_found(study: Path) -> None:

@@ -24,6 +24,8 @@ from merit_interp.search.samplers import SAMPLERS
 from merit_interp.search.settings import SearchSettings
 from merit_interp.search.subject import SearchInputs, load_subject
 from merit_interp.search.trials import ranked
+from merit_interp.tables.run_records import read_run
+from tests.lost_records import lose_records
 from tests.search.conftest import World
 
 SETTINGS = SearchSettings(budget=12, top=2, seed=1, parsimony=0.0)
@@ -121,6 +123,20 @@ def test_cut_at_any_byte_it_ends_in_the_same_bytes(
             assert (run / file).read_bytes() == (undisturbed / file).read_bytes(), file
         assert sorted((run / name).read_bytes().splitlines()) == sorted(content.splitlines())
         shutil.rmtree(run)
+
+
+@pytest.mark.parametrize("name", ["trials.jsonl", "validation.jsonl"])
+def test_trials_lost_after_the_end_are_said_and_made_again(
+    world: World, undisturbed: Path, tmp_path: Path, name: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    said = lose_records(run / name)
+    with pytest.raises(RunError, match=said):
+        read_run(run)
+    assert not find_recipe(SETTINGS, inputs_of(world), run, resume=True).finished_before
+    for file in FILES - {"decoding.jsonl"}:
+        assert (run / file).read_bytes() == (undisturbed / file).read_bytes(), file
 
 
 def test_a_resumed_search_asks_the_model_only_for_what_is_missing(
