@@ -92,7 +92,9 @@ def _key_frames(row: Row) -> tuple[int, ...]:
         key.isdecimal() and len(key) < 10 for key in situations
     ):
         raise RowError("field 'situations' is no object of frame numbers")
-    return tuple(sorted(int(key) - 1 for key in situations))
+    # parquet writes a null for a frame that another row has and this one has not
+    named = (key for key, situation in situations.items() if situation is not None)
+    return tuple(sorted(int(key) - 1 for key in named))
 
 
 BENCHMARK = Benchmark(

@@ -71,6 +71,19 @@ def test_key_frames_count_from_one_at_the_rate_of_the_video(tmp_path: Path) -> N
     assert done.summary.flags == {}
 
 
+def test_a_row_of_parquet_has_its_own_key_frames_alone(tmp_path: Path) -> None:
+    # a table has the names of all rows in each row, with null where a row has none
+    labels = {"rel_labels": ["o1"]}
+    two = rows({"situations": {"000037": labels}}, {"situations": {"000031": labels}})
+    for row in two:
+        row["choices"] = [{**choice, "choice_program": ["p"]} for choice in CHOICES]
+        row["question_program"] = ["p"]
+    path = write_annotations(tmp_path / "star" / "STAR_val.parquet", two)
+    tiny_video(tmp_path / "star" / "videos" / "AB0CD.mp4", n_frames=80, fps=4)
+    done = run_import("star", path, ["AB0CD.mp4"])
+    assert [item.evidence for item in done.items.values()] == [((9.0, 9.25),), ((7.5, 7.75),)]
+
+
 def test_key_frames_outside_the_clip_are_dropped(tmp_path: Path) -> None:
     frames = {"000030": SITUATION, "000031": SITUATION, "000063": SITUATION, "000999": SITUATION}
     path = star(tmp_path, {"situations": frames})
