@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 import string
 
+from merit_interp.benchmarks.annotation_files import RowError
+
+_OWN = re.compile(r"([A-Z])[.)]")
 _LETTER = re.compile(r"^[ \t]*(?:\(([A-Z])\)|([A-Z])[.):])[ \t]*", re.MULTILINE)
 # what a prompt says after the last option is not part of that option
 _INSTRUCTION = re.compile(r"(?:answer|please|only|select|choose|best option)\b", re.IGNORECASE)
@@ -47,7 +50,17 @@ def without_letters(options: tuple[str, ...]) -> tuple[str, ...]:
     """Options without the letter that each begins with, "A. " or "A) ", where it is its own.
 
     Another one is of the option's text: "U.S. troops" as the first option stays as it is.
+
+    Raises:
+        RowError: All have letters, but not A, B, C, ... in this order: an answer "A" could mean the
+            first of them or the one that says so.
     """
+    letters = [match[1] for option in options if (match := _OWN.match(option))]
+    counted = list(string.ascii_uppercase[: len(options)])
+    # initials of names are none: "J. Smith", "C. Jones"
+    lettered = len(letters) == len(options) and (letters[:1] == ["A"] or sorted(letters) == counted)
+    if lettered and letters != counted:
+        raise RowError(f"letters of options are not in order: {', '.join(letters)}")
     return tuple(
         re.sub(rf"^{re.escape(chr(ord('A') + i))}[.)]\s*", "", option)
         for i, option in enumerate(options)

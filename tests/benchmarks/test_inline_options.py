@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from merit_interp.benchmarks.annotation_files import RowError
 from merit_interp.benchmarks.inline_options import split_options, without_letters
 
 
@@ -47,3 +48,13 @@ def test_each_option_loses_its_own_letter_alone() -> None:
     assert without_letters(("A. one", "B) two", "C.three")) == ("one", "two", "three")
     assert without_letters(("U.S. troops", "E. coli", "none")) == ("U.S. troops", "E. coli", "none")
     assert without_letters(("A. J. Smith",)) == ("J. Smith",)
+    assert without_letters(("J. Smith", "C. Jones")) == ("J. Smith", "C. Jones")
+    assert without_letters(("A. one", "B. two", "three")) == ("one", "two", "three")
+
+
+@pytest.mark.parametrize(
+    "options", [("B. one", "A. two"), ("A. one", "C. two"), ("A. one", "A) two", "C. three")]
+)
+def test_letters_that_are_not_in_order_are_not_guessed_at(options: tuple[str, ...]) -> None:
+    with pytest.raises(RowError, match="letters of options are not in order"):
+        without_letters(options)

@@ -37,6 +37,13 @@ def test_a_row_becomes_an_item(tmp_path: Path, suffix: str) -> None:
     assert (item.benchmark, item.group, item.evidence) == ("video_mme", "ab-_9", ())
 
 
+def test_options_out_of_order_are_left_out(tmp_path: Path) -> None:
+    options = ["B. Digs.", "A. Walks.", "C. Waits.", "D. Leaves."]
+    path = write_annotations(tmp_path / "t.json", rows({}, {"options": options, "answer": "A"}))
+    done = run_import("video_mme", path, ["ab-_9.mp4"])
+    assert done.left_out == {"t.json, row 2": "letters of options are not in order: B, A, C, D"}
+
+
 def test_roles_are_the_benchmarks_own_names(tmp_path: Path) -> None:
     kinds = ("Temporal Perception", "Temporal Reasoning", "Action Reasoning")
     path = write_annotations(tmp_path / "t.json", rows(*({"task_type": kind} for kind in kinds)))
