@@ -35,6 +35,8 @@ class ReadFrames:
     """How many of them are the nearest frame that could be decoded, not the one asked for."""
     problems: tuple[str, ...] = ()
     """What was seen to be wrong with them."""
+    doubtful: int = 0
+    """How many of the others are made from frames that were lost."""
 
 
 @dataclass(frozen=True)

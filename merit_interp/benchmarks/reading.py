@@ -37,11 +37,12 @@ from merit_interp.benchmarks.video_files import (
 )
 from merit_interp.errors import VideoError
 
-READING_VERSION = 2
+READING_VERSION = 3
 """Raised when the same file gives other frames: what was kept in caches does not hold then."""
 _HEAD_BYTES = 512
 MOST_REPLACED = 0.25
-"""Share of a video's frames that may be missing; with more, it is not the video any more."""
+"""Share of a video's frames that may be missing or made from missing ones; with more, it is not the
+video any more."""
 NAMED_WARNINGS = 3
 """Different warnings of a decoder that a report quotes."""
 FROZEN_FROM = 3
@@ -74,6 +75,8 @@ class Reading:
     """`decord`, `pyav`, `frames` or `array`."""
     replaced: int = 0
     """How many are the nearest frame that could be decoded."""
+    doubtful: int = 0
+    """How many of the others are made from frames that were lost."""
     problems: tuple[str, ...] = ()
     """All that was seen to be wrong, a line each."""
     duplicates: int = 0
@@ -167,6 +170,7 @@ def _read(source: Source, request: FrameRequest) -> Reading:
         duration_s=float(source.spans_s[-1, 1]),
         decoder=source.decoder,
         replaced=read.replaced,
+        doubtful=read.doubtful,
         problems=read.problems,
     )
 
@@ -207,12 +211,15 @@ def _read_around(
     reading = _read(open_pyav(path, packets), request)
     warned = _warning_lines(seen + warnings())[:NAMED_WARNINGS]
     problems = [*_length_problems(packets), *reading.problems, *warned]
+    n_frames = len(reading.indices)
+    if reading.doubtful:
+        problems.insert(0, f"{reading.doubtful} of {n_frames} frames are made from damaged ones")
     if reading.replaced:
-        problems.insert(0, f"{reading.replaced} of {len(reading.indices)} frames were replaced")
+        problems.insert(0, f"{reading.replaced} of {n_frames} frames were replaced")
     if refused is not None and problems:
         problems.append(refused)
     missing = _missing_share(packets, request)
-    if max(missing, reading.replaced / len(reading.indices)) > MOST_REPLACED:
+    if max(missing, (reading.replaced + reading.doubtful) / n_frames) > MOST_REPLACED:
         raise VideoError(f"{path}: too damaged: {'; '.join(problems)}")
     return dataclasses.replace(reading, problems=tuple(problems))
 

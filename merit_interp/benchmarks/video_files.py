@@ -18,7 +18,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -261,7 +261,7 @@ def _read_pyav(path: Path, packets: PacketTable, indices: list[int]) -> ReadFram
                     container.seek(key, stream=stream, backward=True)
                 size = (stream.width, stream.height)
                 run = _Run(packets, waiting, found, size, damage, goes_far=not from_start)
-                frames = _decoded(container, stream, damage)
+                frames = _decoded(container, stream, damage, by_count=packets.by_count)
                 run.read(_numbered(frames) if packets.by_count else frames)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path}: PyAV cannot decode it: {_av_reason(error)}") from None
@@ -270,7 +270,12 @@ def _read_pyav(path: Path, packets: PacketTable, indices: list[int]) -> ReadFram
     times = sorted(found)
     nearest = [_nearest(times, packets.pts[index]) for index in indices]
     replaced = sum(packets.pts[i] != time for i, time in zip(indices, nearest, strict=True))
-    return ReadFrames(np.stack([found[time] for time in nearest]), replaced, damage.problems)
+    doubtful = sum(
+        packets.pts[i] == time and time in damage.spread_to
+        for i, time in zip(indices, nearest, strict=True)
+    )
+    frames = np.stack([found[time] for time in nearest])
+    return ReadFrames(frames, replaced, damage.problems, doubtful)
 
 
 @dataclass
@@ -279,6 +284,9 @@ class _Damage:
     """That do not decode."""
     other_sizes: int = 0
     """Frames that are not as large as the header says."""
+    spread_to: set[int] = field(default_factory=set)
+    """Times of frames decoded between a damaged packet and the next key frame: made from what was
+    lost, by a decoder that does not say so."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -355,19 +363,32 @@ def _numbered(frames: Iterator[Any]) -> Iterator[Any]:
         yield frame
 
 
-def _decoded(container: Any, stream: Any, damage: _Damage) -> Iterator[Any]:
+def _decoded(container: Any, stream: Any, damage: _Damage, *, by_count: bool) -> Iterator[Any]:
     """Frames of the packets from here on; damaged packets are counted and left out."""
     import av
 
     packets = container.demux(stream)
-    while True:
+    key: int | None = None
+    spreads = spread_before = False
+    for number in itertools.count():
         try:
             packet = next(packets)
-            yield from packet.decode()
+            pts = number if by_count else packet.pts
+            if packet.is_keyframe:
+                key, spreads, spread_before = pts, False, spreads
+            frames = packet.decode()
         except StopIteration:
             return
         except av.InvalidDataError:
             damage.packets += 1
+            # no other frame is made from a disposable one
+            spreads = spreads or not packet.is_disposable
+            continue
+        # a frame shown before the key frame that it follows is made from the group before too
+        leads = key is not None and pts is not None and pts < key
+        if pts is not None and (spreads or (leads and spread_before)):
+            damage.spread_to.add(pts)
+        yield from frames
 
 
 def _nearest(times: list[int], time: int) -> int:
