@@ -31,8 +31,12 @@ class Roles:
     """The entries that a user's file set."""
 
     def skill_of(self, benchmark: str, categories: Sequence[str]) -> Skill:
-        """The skill of an item: reasoning before perception before other."""
+        """The skill of an item: reasoning before perception before other.
+
+        "all" speaks for an item only where none of its other categories has an entry.
+        """
         roles = self.table.get(benchmark, {})
+        categories = [name for name in categories if name != "all" and name in roles] or categories
         skills = {roles.get(category, "other") for category in categories}
         return next((skill for skill in ("reasoning", "perception") if skill in skills), "other")
 

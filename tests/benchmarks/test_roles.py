@@ -32,6 +32,15 @@ def test_a_users_entries_replace_ours_one_by_one(tmp_path: Path) -> None:
     assert roles.skill_of("next_gqa", ("TC",)) == "perception"
 
 
+def test_all_speaks_only_where_no_category_does(tmp_path: Path) -> None:
+    table = {"rextime": {"ordering": "perception", "cause-effect": "other"}}
+    roles = read_roles(written(tmp_path, table))
+    assert roles.skill_of("rextime", ("ordering", "all")) == "perception"
+    assert roles.skill_of("rextime", ("cause-effect", "all")) == "other"
+    assert roles.skill_of("rextime", ("sequential", "all")) == "reasoning"
+    assert roles.skill_of("rextime", ("", "all")) == "reasoning"
+
+
 @pytest.mark.parametrize(
     ("table", "problem"),
     [

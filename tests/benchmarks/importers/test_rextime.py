@@ -93,3 +93,13 @@ def test_faulty_rows_are_left_out(tmp_path: Path) -> None:
         "answer is no letter of an option: 'E'",
         "field 'span' is no pair of numbers",
     ]
+
+
+def test_a_users_roles_set_a_category_apart(tmp_path: Path) -> None:
+    path = write_annotations(tmp_path / "v.json", hub({"category": "ordering"}, {}))
+    roles = write_annotations(
+        tmp_path / "r.json", {"rextime": {"ordering": "perception", "?": "other"}}
+    )
+    done = run_import("rextime", path, ["v_Ab-9_xQ.mp4"], roles=roles)
+    assert [item.skill for item in done.items.values()] == ["perception", "reasoning"]
+    assert done.summary.unused_roles == ("?",)
