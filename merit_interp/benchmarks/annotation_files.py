@@ -146,9 +146,10 @@ class Row:
 def _text(value: object) -> str | None:
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # JSON may have NaN, a table writes it for a cell that is empty
+    return str(value) if math.isfinite(value) else None
 
 
 def pairs_of_numbers(value: object, name: str) -> tuple[tuple[float, float], ...]:

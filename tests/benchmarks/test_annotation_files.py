@@ -180,3 +180,14 @@ def test_files_of_a_directory(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ItemError, match="holds no annotation files"):
         files_in(tmp_path / "empty")
+
+
+def test_a_number_that_is_none_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"q": NaN, "o": ["a", Infinity], "n": 3}')
+    (row,) = read_rows(path)
+    assert row.text("n") == "3"
+    with pytest.raises(RowError, match="field 'q' is no text"):
+        row.text("q")
+    with pytest.raises(RowError, match="field 'o' is no list of texts"):
+        row.texts("o")
