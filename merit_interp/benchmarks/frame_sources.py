@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from merit_interp.errors import VideoError
 
 FRAME_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
+MOST_BY_NUMBER = 2
+"""Frames that numbers may promise for each that is there; with more they are no count of frames."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,9 @@ def even_spans(n_frames: int, fps: float) -> ndarray:
 def open_frames(path: Path, fps: float | None) -> Source:
     """A directory of frames, in the order of their numbers.
 
+    A number that is missing in an even count is a frame that is missing: its time stays, and the
+    nearest frame that is there is given in its place.
+
     Raises:
         VideoError: It holds none, or nobody says how fast they are shown.
     """
@@ -86,14 +93,50 @@ def open_frames(path: Path, fps: float | None) -> Source:
             f"{path}: a directory of frames does not know its rate", valid="an item with fps"
         )
 
+    places = _places_by_number([file.stem for file in names])
+    n_frames = len(names) if places is None else places[-1] + 1
+    problems: tuple[str, ...] = ()
+    if n_frames > MOST_BY_NUMBER * len(names):
+        problems = (
+            f"the numbers of its {len(names)} frames leave out {n_frames - len(names)}; "
+            "they are timed by their order",
+        )
+    elif n_frames > len(names):
+        problems = (f"{n_frames - len(names)} of {n_frames} frames are missing by their numbers",)
+    if places is None or n_frames > MOST_BY_NUMBER * len(names):
+        places, n_frames = list(range(len(names))), len(names)
+    file_at = dict(zip(places, names, strict=True))
+
     def read(indices: Sequence[int]) -> ReadFrames:
-        frames = [_read_picture(names[i]) for i in indices]
+        nearest = [min(places, key=lambda place: (abs(place - i), place)) for i in indices]
+        frames = [_read_picture(file_at[place]) for place in nearest]
         sizes = {frame.shape for frame in frames}
         if len(sizes) > 1:
             raise VideoError(f"{path}: its frames have {len(sizes)} sizes", valid="one size")
-        return ReadFrames(np.stack(frames))
+        replaced = sum(i != place for i, place in zip(indices, nearest, strict=True))
+        return ReadFrames(np.stack(frames), replaced, problems)
 
-    return Source(even_spans(len(names), fps), fps, "frames", read, counts_from=1)
+    return Source(even_spans(n_frames, fps), fps, "frames", read, counts_from=1)
+
+
+def _places_by_number(stems: Sequence[str]) -> list[int] | None:
+    """Place of each frame in the video, from 0, by its number; None where numbers do not count.
+
+    Args:
+        stems: Names without suffix, in the order of their numbers. They count where they end in
+            numbers, are the same but for these, and every step is a multiple of the commonest one.
+    """
+    parts = [re.fullmatch(r"(.*?)([0-9]+)", stem) for stem in stems]
+    numbers = [int(part[2]) for part in parts if part is not None]
+    if len(numbers) < len(stems) or len({part[1] for part in parts if part is not None}) > 1:
+        return None
+    steps = Counter(other - one for one, other in itertools.pairwise(numbers))
+    if not steps or min(steps) <= 0:
+        return None
+    commonest = min(steps, key=lambda step: (-steps[step], step))
+    if any(step % commonest for step in steps):
+        return None
+    return [(number - numbers[0]) // commonest for number in numbers]
 
 
 def _read_picture(path: Path) -> ndarray:

@@ -117,7 +117,7 @@ def read_video(path: Path, request: FrameRequest, warnings: Warnings = lambda: "
     warnings()
     try:
         if path.is_dir():
-            reading = _read(open_frames(path, request.source_fps), request)
+            reading = _judged(path, _read(open_frames(path, request.source_fps), request))
         elif path.suffix.lower() in ARRAY_SUFFIXES:
             reading = _read(open_array(path, request.source_fps), request)
         else:
@@ -211,17 +211,33 @@ def _read_around(
     reading = _read(open_pyav(path, packets), request)
     warned = _warning_lines(seen + warnings())[:NAMED_WARNINGS]
     problems = [*_length_problems(packets), *reading.problems, *warned]
-    n_frames = len(reading.indices)
-    if reading.doubtful:
-        problems.insert(0, f"{reading.doubtful} of {n_frames} frames are made from damaged ones")
-    if reading.replaced:
-        problems.insert(0, f"{reading.replaced} of {n_frames} frames were replaced")
-    if refused is not None and problems:
+    if refused is not None and (problems or reading.replaced):
         problems.append(refused)
-    missing = _missing_share(packets, request)
-    if max(missing, (reading.replaced + reading.doubtful) / n_frames) > MOST_REPLACED:
+    reading = dataclasses.replace(reading, problems=tuple(problems))
+    return _judged(path, reading, _missing_share(packets, request))
+
+
+def _judged(path: Path, reading: Reading, missing: float = 0.0) -> Reading:
+    """The reading with its counts of replaced and doubtful frames among its problems.
+
+    Args:
+        path: The video.
+        reading: What was read of it.
+        missing: Share of the asked-for video that is known to be missing in another way.
+
+    Raises:
+        VideoError: Too much is missing.
+    """
+    n_frames = len(reading.indices)
+    counts = {
+        "were replaced": reading.replaced,
+        "are made from damaged ones": reading.doubtful,
+    }
+    told = [f"{count} of {n_frames} frames {what}" for what, count in counts.items() if count]
+    problems = (*told, *reading.problems)
+    if max(missing, sum(counts.values()) / n_frames) > MOST_REPLACED:
         raise VideoError(f"{path}: too damaged: {'; '.join(problems)}")
-    return dataclasses.replace(reading, problems=tuple(problems))
+    return dataclasses.replace(reading, problems=problems)
 
 
 def _length_problems(packets: PacketTable) -> list[str]:

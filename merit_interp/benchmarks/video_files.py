@@ -274,8 +274,8 @@ def _read_pyav(path: Path, packets: PacketTable, indices: list[int]) -> ReadFram
         packets.pts[i] == time and time in damage.spread_to
         for i, time in zip(indices, nearest, strict=True)
     )
-    frames = np.stack([found[time] for time in nearest])
-    return ReadFrames(frames, replaced, damage.problems, doubtful)
+    pixels = np.stack([found[time] for time in nearest])
+    return ReadFrames(pixels, replaced, damage.problems, doubtful)
 
 
 @dataclass

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from merit_interp.benchmarks.sampling import midpoints
+from merit_interp.benchmarks.reading import read_video
+from merit_interp.benchmarks.sampling import FrameRequest, midpoints
 from merit_interp.benchmarks.videos import decode_video
 from merit_interp.errors import VideoError
 from tests.videos_on_disk import (
@@ -140,6 +141,52 @@ def test_hidden_files_are_no_frames(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         (directory / f"._{number}.png").write_bytes(b"\0\5\x16\7")
     assert decode_video(directory, max_frames=8, fps=3.0).n_source_frames == 3
+
+
+@pytest.mark.parametrize("names", ["{:05d}", "shot2_{}", "{}0"])
+def test_a_gap_in_the_numbers_is_not_closed(tmp_path: Path, names: str) -> None:
+    """A copy that lost some: the others keep their times, and the loss is counted."""
+    directory = write_frames(tmp_path / "frames", frames_of_levels(40))
+    for number in range(1, 41):
+        (directory / f"{number}.png").rename(directory / f"x{names.format(number)}.png")
+    for number in range(13, 17):
+        (directory / f"x{names.format(number)}.png").unlink()
+    whole = read_video(directory, FrameRequest(10, source_fps=4.0))
+    assert [level_of(frame, 40) for frame in whole.frames] == [2, 6, 10, 16, 18, 22, 26, 30, 34, 38]
+    assert whole.indices == (2, 6, 10, 14, 18, 22, 26, 30, 34, 38)
+    assert whole.n_source_frames == 40
+    assert whole.replaced == 1
+    missing = "4 of 40 frames are missing by their numbers"
+    assert whole.problems == ("1 of 10 frames were replaced", missing)
+    behind = read_video(directory, FrameRequest(10, start_s=8.0, end_s=10.0, source_fps=4.0))
+    assert [level_of(frame, 40) for frame in behind.frames] == list(range(32, 40))
+    assert behind.problems == (missing,)
+    with pytest.raises(VideoError, match=rf"too damaged: 4 of 8 frames were replaced; {missing}"):
+        read_video(directory, FrameRequest(8, start_s=2.5, end_s=4.5, source_fps=4.0))
+
+
+@pytest.mark.parametrize(
+    ("names", "problems"),
+    [
+        (["7", "8", "9"], ()),
+        (["a1", "b7", "b8"], ()),
+        (["0", "333", "667", "1000"], ()),
+        (["1", "01", "2"], ()),
+        (["first", "second"], ()),
+        (["9"], ()),
+        (["1", "2", "9000000000"],
+         ("the numbers of its 3 frames leave out 8999999997; they are timed by their order",)),
+    ],
+)  # fmt: skip
+def test_numbers_that_do_not_count_frames_are_only_an_order(
+    tmp_path: Path, names: list[str], problems: tuple[str, ...]
+) -> None:
+    for name in names:
+        Image.new("RGB", (8, 8), (len(name), 0, 0)).save(tmp_path / f"{name}.png")
+    reading = read_video(tmp_path, FrameRequest(len(names), source_fps=2.0))
+    assert reading.indices == tuple(range(len(names)))
+    assert reading.duration_s == len(names) / 2
+    assert [line for line in reading.problems if "picture" not in line] == list(problems)
 
 
 def test_a_frame_of_16_bits_is_refused_and_not_made_white(tmp_path: Path) -> None:
