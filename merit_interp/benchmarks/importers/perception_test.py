@@ -113,7 +113,9 @@ class _Clip:
         self.rate = metadata.optional_number("frame_rate") if metadata else None
         n_frames = metadata.optional_number("num_frames") if metadata else None
         self.duration_s = n_frames / self.rate if n_frames and self.rate else None
-        self.is_cup_game = bool(metadata and metadata.fields.get("is_cup_game"))
+        said = metadata.fields.get("is_cup_game") if metadata else None
+        self.is_cup_game = None if said is None else bool(said)
+        """None where the row does not say, as the port's do not."""
         self.known = name in cuts
         frame = cuts.get(name, -1)
         if isinstance(frame, bool) or not isinstance(frame, int):
@@ -125,8 +127,14 @@ class _Clip:
 
     def flags(self, options: ImportOptions) -> tuple[str, ...]:
         if self.end_s is None:
-            uncut = self.is_cup_game and not self.known
-            return ("cup game without its cut: its end may show the answer",) if uncut else ()
+            if self.known or self.is_cup_game is False:
+                return ()
+            if self.is_cup_game is None:
+                return (
+                    f"cut is not known: beside the questions there is no {_CUTS}_*.json that "
+                    "names the video, and if it is a cup game, its end may show the answer",
+                )
+            return ("cup game without its cut: its end may show the answer",)
         if options.bounds == "drop":
             return ("cut was dropped with the bounds: the end may show the answer",)
         return (f"ends at its cut: frame {self.frame}",)

@@ -141,6 +141,15 @@ def test_rows_of_the_port(tmp_path: Path) -> None:
     assert done.left_out == {"perception_test/video_2/3": "answer is withheld"}
 
 
+def test_rows_of_the_port_without_cuts_say_so(tmp_path: Path) -> None:
+    path = write_annotations(tmp_path / "val" / "q.parquet", [port("video_1"), port("video_2")])
+    done = run_import("perception_test", path, ["video_1.mp4", "video_2.mp4"])
+    assert done.summary.flags == {"cut is not known": 2}
+    write_annotations(path.with_name("cut_frame_mapping_valid.json"), {"video_2": -1})
+    done = run_import("perception_test", path, [])
+    assert done.summary.flags == {"cut is not known": 1}
+
+
 def test_a_cut_of_unknown_time_leaves_the_row_out(tmp_path: Path) -> None:
     path = write_annotations(tmp_path / "val" / "q.parquet", [port("video_1"), port("video_2")])
     write_annotations(path.with_name("cut_frame_mapping_valid.json"), {"video_1": 9, "video_2": -1})
