@@ -66,6 +66,8 @@ class Imported:
     """What a user should know about it, each "kind" or "kind: detail"."""
     other_videos: tuple[str, ...] = ()
     """Where else in the folder the video may lie."""
+    flag_elsewhere: str = ""
+    """A flag for the item if its video lies in one of these."""
     evidence_frames: tuple[int, ...] = ()
     """Evidence as numbers of the video file's own frames, from 0; its rate makes them times."""
 
@@ -306,10 +308,10 @@ class _Target:
         item = imported.item
         if self.counts.has(item.id):
             raise RowError("id is used already")
-        path = self.folder.find(item.video, *imported.other_videos, directory=item.fps is not None)
+        path, found = self._found(imported)
         categories = imported.roles_of or (item.category,)
         options, answer = without_repeats(item.options, item.answer)
-        flags = imported.flags
+        flags = (*imported.flags, *found)
         if len(options) < len(item.options):
             flags += ("repeated option was dropped",)
         if imported.evidence_frames:
@@ -334,6 +336,18 @@ class _Target:
             flags=flags,
         )
         return line
+
+    def _found(self, imported: Imported) -> tuple[Path, tuple[str, ...]]:
+        """The video, and flags about where it lies."""
+        video, directory = imported.item.video, imported.item.fps is not None
+        path = self.folder.find(video, *imported.other_videos, directory=directory)
+        if not imported.flag_elsewhere:
+            return path, ()
+        try:
+            elsewhere = self.folder.find(video, directory=directory) != path
+        except RowError:
+            elsewhere = True
+        return path, (imported.flag_elsewhere,) if elsewhere else ()
 
     def _written(self, path: Path) -> str:
         # a relative path must not lead out of the items file's directory by a link either; the

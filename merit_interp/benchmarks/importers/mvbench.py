@@ -5,7 +5,8 @@
 Candidates are bare texts and the gold answer is one of them, by its text. Five tasks ask about a
 part of the video. `--bounds keep` (the default) keeps that bound, as the benchmark's own code does;
 `--bounds drop` takes the videos as they are, which is right for the pre-cut folders that lmms-eval
-reads, and they are looked for first. Episodic reasoning has directories of frames, 3 a second.
+reads. They are looked for first, and an item whose video lies elsewhere is flagged. Episodic
+reasoning has directories of frames, 3 a second.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Task:
     """A name that other tasks have too is the same video, though it lies in another folder."""
 
 
+_NOT_CUT = "bound was dropped and no pre-cut video found: the one that is asked about may be whole"
 _CHARADES = ("star/Charades_v1_480", True, "star/Charades_segment")
 _CLEVRER = "clevrer/video_validation"
 _PERCEPTION = "perception/videos"
@@ -157,6 +159,7 @@ def _item(item_id: str, name: str, task: Task, row: Row, options: ImportOptions)
         ),
         flags=("bound was dropped",) if drop else (),
         other_videos=tuple(places[1:]),
+        flag_elsewhere=_NOT_CUT if drop and task.cut_folder else "",
     )
 
 

@@ -56,6 +56,22 @@ def test_a_dropped_bound_is_said_and_pre_cut_videos_come_first(tmp_path: Path) -
     assert done.summary.flags == {"bound was dropped": 1}
 
 
+def test_a_dropped_bound_on_a_video_that_may_be_whole_has_a_flag_of_its_own(tmp_path: Path) -> None:
+    rows = [{**ROW, "video": f"K{n}.mp4", "start": 5.5, "end": 11.25} for n in (1, 2)]
+    path = write_annotations(tmp_path / "json/action_localization.json", rows)
+    # one file of the pre-cut folder is missing
+    videos = ("sta/sta_video_segment/K1.mp4", "sta/sta_video/K1.mp4", "sta/sta_video/K2.mp4")
+    done = run_import("mvbench", path, videos, bounds="drop")
+    assert [Path(item.video).parent.name for item in done.items.values()] == [
+        "sta_video_segment",
+        "sta_video",
+    ]
+    assert done.summary.flags == {
+        "bound was dropped": 2,
+        "bound was dropped and no pre-cut video found": 1,
+    }
+
+
 def test_tasks_without_a_bound_have_none(tmp_path: Path) -> None:
     done = imported(
         tmp_path, "action_count", {"start": 1.0, "end": 2.0}, "perception/videos/K1.mp4"
