@@ -339,7 +339,8 @@ def _jsonl_entries(path: Path) -> Iterator[tuple[str, Any]]:
                 continue
             try:
                 yield "", json.loads(line)
-            except ValueError:
+            # no published row is nested a thousand deep
+            except (ValueError, RecursionError):
                 raise ItemError(
                     f"{path} is not JSON in line {number}: torn, or half-written",
                     valid="one JSON object a line",

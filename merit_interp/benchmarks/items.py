@@ -199,7 +199,7 @@ def parse_items(path: Path) -> ParsedItems:
 def _id_of(line: bytes) -> str | None:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     name = row.get("id") if isinstance(row, dict) else None
     return name if isinstance(name, str) else None

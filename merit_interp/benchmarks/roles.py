@@ -61,10 +61,11 @@ def read_roles(path: Path | None) -> Roles:
 def _read(path: Path, shipped: Mapping[str, object]) -> dict[str, dict[str, Skill]]:
     form = '{"benchmark": {"category": "reasoning" | "perception" | "other"}}'
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        # with a byte order mark or without, as annotations
+        table = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ItemError(f"cannot read roles {path}: {error.strerror}", valid=form) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ItemError(f"roles {path} is not JSON", valid=form) from None
     if not isinstance(table, dict) or not all(isinstance(part, dict) for part in table.values()):
         raise ItemError(f"roles {path} has another form", valid=form)

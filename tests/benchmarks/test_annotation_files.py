@@ -101,6 +101,9 @@ def test_torn_files_name_where(tmp_path: Path) -> None:
     jsonl.write_text('{"q": 1}\n{"q"')
     with pytest.raises(ItemError, match=r"a\.jsonl is not JSON in line 2: torn"):
         list(read_rows(jsonl))
+    jsonl.write_text('{"q": 1}\n' + "[" * 100_000 + "]" * 100_000)
+    with pytest.raises(ItemError, match=r"a\.jsonl is not JSON in line 2: torn"):
+        list(read_rows(jsonl))
     parquet = written(tmp_path, "parquet")
     parquet.write_bytes(parquet.read_bytes()[:-20])
     with pytest.raises(ItemError, match=r"rows\.parquet is no whole parquet file"):

@@ -178,3 +178,10 @@ def test_parts_of_a_file(tmp_path: Path) -> None:
     assert file.subset(["q3"]).sha256 == file.sha256
     with pytest.raises(ItemError, match="'q9'"):
         file.subset(["q3", "q9"])
+
+
+def test_a_line_that_is_nested_too_deep_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"id": ' + "[" * 100_000 + "]" * 100_000 + "}\n")
+    with pytest.raises(ItemError, match="1 fault"):
+        read_items(path)

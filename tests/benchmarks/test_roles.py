@@ -64,3 +64,12 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe{")
     with pytest.raises(ItemError, match="is not JSON"):
         read_roles(tmp_path / "bytes.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(ItemError, match="is not JSON"):
+        read_roles(tmp_path / "deep.json")
+
+
+def test_a_file_may_have_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "roles.json"
+    path.write_text('{"next_qa": {"TC": "reasoning"}}', encoding="utf-8-sig")
+    assert read_roles(path).skill_of("next_qa", ("TC",)) == "reasoning"
