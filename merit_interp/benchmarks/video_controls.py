@@ -35,6 +35,8 @@ CONTROLS: tuple[Control, ...] = get_args(Control)
 NEED_EVIDENCE = frozenset({"evidence_only", "evidence_removed"})
 """Controls of items that name their evidence."""
 NO_EVIDENCE = "the item names no evidence"
+SHUFFLE_SEED = 0
+"""Of an item's order of frames, so that runs and models can be held against each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +65,9 @@ class NotApplicable:
 
 @dataclass(frozen=True)
 class VideoControl:
-    """A control with its seed, as a run applies it to items."""
+    """A control as a run applies it to items: the same in every verb, whatever the run's seed."""
 
     name: Control
-    seed: int = 0
-    """Of the shuffle."""
 
     def key(self, item: Item) -> tuple[object, ...]:
         """What of an item, beside its clip, decides what is shown: equal keys show equal frames."""
@@ -81,7 +81,7 @@ class VideoControl:
 
     def shown(self, item: Item, video: Video) -> ControlledVideo | NotApplicable:
         """What is shown for an item on its video."""
-        seed = item_seed(self.seed, item.id)
+        seed = item_seed(SHUFFLE_SEED, item.id)
         return controlled_video(self.name, video, evidence=item.evidence, seed=seed)
 
 

@@ -104,7 +104,7 @@ def evaluate_recipe(
     # few recipes change what lies beyond self-attention, which is five sixths of the text layers
     merge = merge_of(recipe, settings.placement, weights="text", base=base, lean=True)
     vlm = merge.vlm
-    controls = [VideoControl(c, settings.seed) for c in checked_controls(settings.video_controls)]
+    controls = [VideoControl(c) for c in checked_controls(settings.video_controls)]
     check_black_frames(controls, vlm)
     evaluations = {name: _prepared(vlm, chosen, settings) for name, chosen in item_sets.items()}
     attention = None

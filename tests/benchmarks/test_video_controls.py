@@ -130,7 +130,7 @@ def test_shuffles_are_an_items_own_and_never_none() -> None:
     for seed in range(20):
         assert shown("shuffled", video_of(2), seed=seed).order == (1, 0)
     assert item_seed(0, "a") == item_seed(0, "a") != item_seed(0, "b")
-    control = VideoControl("shuffled", 0)
+    control = VideoControl("shuffled")
     orders = {control.shown(Item(name, "v.mp4", "?", ("a", "b"), 0, "other"), video_of(8)).order  # type: ignore[union-attr]
               for name in "abc"}  # fmt: skip
     assert len(orders) == 3

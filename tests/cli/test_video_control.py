@@ -110,6 +110,16 @@ def test_a_cut_run_goes_on_and_a_finished_one_takes_more_controls(
     assert (run / "control_scores.jsonl").read_bytes() == whole
 
 
+def test_a_shuffle_is_the_same_whatever_the_seed(
+    recipe: Path, tmp_path: Path, command: Command
+) -> None:
+    words = ["evaluate", "--recipe", recipe, "--draws", 0, "--video-control", "shuffled"]
+    for seed in (0, 1):
+        assert command(*words, "--seed", seed, "--out", tmp_path / str(seed)).code == 0
+    one, other = (read_jsonl(tmp_path / name / "control_scores.jsonl") for name in ("0", "1"))
+    assert [row["log_probs"] for row in one] == [row["log_probs"] for row in other]
+
+
 def test_records_lost_after_the_end_are_said_and_made_again(
     recipe: Path, tmp_path: Path, command: Command
 ) -> None:

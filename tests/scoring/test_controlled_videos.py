@@ -31,7 +31,7 @@ def test_scores_under_a_control_are_those_of_the_frames_it_shows(
     vlm: LoadedModel, item_file: ItemFile, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = with_evidence(item_file)
-    control = VideoControl(name, seed=3)  # type: ignore[arg-type]
+    control = VideoControl(name)  # type: ignore[arg-type]
     controlled = Evaluation(vlm, file, file.items[:1], LETTER, control=control)
     (under,) = controlled.scores("vlm", "vlm")
     plain = Evaluation(vlm, file, file.items[:1], LETTER)
