@@ -47,28 +47,40 @@ class VideoFolder:
 
         Args:
             names: Paths relative to the folder, with or without suffix; the first that is there.
+                Where none is, the first that is there with another suffix than its own: copies are
+                often in another container than was published.
             directory: The video may be a directory of frames.
 
         Raises:
             RowError: None is there, or one leads out of the folder.
         """
-        for name in names:
-            self._check_name(name)
-            for path in self._candidates(name):
-                if os.path.isfile(path) or (directory and os.path.isdir(path)):  # noqa: PTH112, PTH113
-                    return Path(self._within(path, name))
+        for candidates in (self._as_named, self._with_another_suffix):
+            for name in names:
+                self._check_name(name)
+                for path in candidates(name):
+                    if os.path.isfile(path) or (directory and os.path.isdir(path)):  # noqa: PTH112, PTH113
+                        return Path(self._within(path, name))
         raise RowError(f"no video: {names[0]}")
 
     def _check_name(self, name: str) -> None:
-        whole = os.path.normpath(os.path.join(self.root, name))  # noqa: PTH118  (keeps "..")
-        if not self._holds(whole):
+        if not self._holds(self._path(name)):
             raise RowError(f"video leaves the folder: {name}")
 
-    def _candidates(self, name: str) -> list[str]:
-        path = os.path.normpath(os.path.join(self.root, name))  # noqa: PTH118  (text: it is quick)
+    def _as_named(self, name: str) -> list[str]:
+        path = self._path(name)
         # the part behind a name's last dot is no suffix in "2I9-kvemtSU_510.0_660.0"
-        others = () if path.endswith(self.suffixes) else self.suffixes
+        others = () if path.endswith((*VIDEO_SUFFIXES, *self.suffixes)) else self.suffixes
         return [path, *(path + end for end in others)]
+
+    def _with_another_suffix(self, name: str) -> list[str]:
+        path = self._path(name)
+        own = next((end for end in VIDEO_SUFFIXES if path.endswith(end)), None)
+        if own is None:
+            return []
+        return [path.removesuffix(own) + end for end in VIDEO_SUFFIXES if end != own]
+
+    def _path(self, name: str) -> str:
+        return os.path.normpath(os.path.join(self.root, name))  # noqa: PTH118  (text: it is quick)
 
     def _within(self, path: str, name: str) -> str:
         target = os.path.realpath(path)

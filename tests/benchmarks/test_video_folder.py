@@ -31,6 +31,17 @@ def test_names_are_found_with_and_without_suffix(folder: VideoFolder) -> None:
     assert folder.find("sub/../a") == folder.path / "a.mp4"
 
 
+def test_a_copy_in_another_container_is_found_where_none_is_as_named(folder: VideoFolder) -> None:
+    assert folder.find("sub/b.mp4") == folder.path / "sub/b.webm"
+    assert folder.find("a.webm") == folder.path / "a.mp4"
+    # a video as it is named comes first, wherever it lies
+    (folder.path / "sub/a.mkv").touch()
+    assert folder.find("sub/a.mp4", "a.mp4") == folder.path / "a.mp4"
+    assert folder.find("sub/a.mp4", "gone.mp4") == folder.path / "sub/a.mkv"
+    with pytest.raises(RowError, match=r"no video: gone\.mp4"):
+        folder.find("gone.mp4")
+
+
 def test_a_directory_is_a_video_only_where_it_may_be(folder: VideoFolder) -> None:
     assert folder.find("frames", directory=True) == folder.path / "frames"
     with pytest.raises(RowError, match="no video: frames"):
