@@ -21,7 +21,7 @@ from merit_interp.tables.model_names import MERGED, VLM, is_random_draw, model_l
 from merit_interp.tables.pair_consistency import pair_table
 from merit_interp.tables.run_records import RunRecords, read_run
 from merit_interp.tables.skills import ALL, SKILLS, baseline_summary
-from merit_interp.tables.verdict import judge, judged_item_set
+from merit_interp.tables.verdict import judge_sets, judged_item_set
 from merit_interp.tables.video_controls import BLACK, control_frame, video_control_table
 
 ABBREVIATIONS = {"reasoning": "TR", "perception": "TP"}
@@ -38,13 +38,14 @@ def print_skills(run: Path, *, as_json: bool) -> None:
     console = Console()
     console.print(_before_and_after(summary))
     identity = records.recipe is not None and records.recipe.is_identity
-    judged = judged_item_set(scores)
-    if judged is not None:
+    verdicts = judge_sets(scores, identity=identity)
+    if verdicts:
+        judged = verdicts[0].item_set
         console.print(_baselines(summary[summary["item_set"] == judged], judged))
-        print(judge(scores, judged, identity=identity).text)
-    for item_set in dict.fromkeys(scores["item_set"]):
-        if item_set != judged and not identity:
-            print(f"On {item_set}: {judge(scores, item_set).headline}")
+        print(verdicts[0].text)
+    for verdict in verdicts[1:]:
+        if not identity:
+            print(f"On {verdict.item_set}: {verdict.headline}")
     print_controls(console, records, scores)
     print_pairs(console, records)
     print(f"every model on every set, with intervals: {run / 'tables' / 'baseline_summary.csv'}")

@@ -22,7 +22,7 @@ from merit_interp.tables.model_names import MERGED, VLM
 from merit_interp.tables.pair_consistency import pair_table
 from merit_interp.tables.run_records import RunRecords
 from merit_interp.tables.skills import baseline_summary, skill_table
-from merit_interp.tables.verdict import Verdict, judge, judged_item_set
+from merit_interp.tables.verdict import Verdict, judge_sets
 from merit_interp.tables.video_controls import control_frame, video_control_table
 
 UNITS = {"margin": "nats", "accuracy": "share of items"}
@@ -106,17 +106,13 @@ def gather(run: RunRecords) -> Findings:
     """
     scores = item_scores(run.scores)
     part = part_of_a_study(run.directory)
-    judged = judged_item_set(scores) if part is None else None
+    verdicts = _verdicts(scores, run.recipe) if part is None else ()
     pair = scores[scores["model"].isin([VLM, MERGED])]
     control_items = control_frame(run.control_scores)
     return Findings(
         run=run,
-        verdict=None if judged is None else _verdict(scores, judged, run.recipe),
-        held_out=tuple(
-            _verdict(scores, name, run.recipe)
-            for name in _names(scores["item_set"])
-            if name != judged and part is None
-        ),
+        verdict=verdicts[0] if verdicts else None,
+        held_out=verdicts[1:],
         summary=baseline_summary(scores),
         categories=skill_table(pair),
         trials=trial_frame(run.trials, chosen=run.recipe.merge_hash if run.recipe else None),
@@ -127,8 +123,8 @@ def gather(run: RunRecords) -> Findings:
     )
 
 
-def _verdict(scores: pd.DataFrame, item_set: str, recipe: Recipe | None) -> Verdict:
-    return judge(scores, item_set, identity=recipe is not None and recipe.is_identity)
+def _verdicts(scores: pd.DataFrame, recipe: Recipe | None) -> tuple[Verdict, ...]:
+    return judge_sets(scores, identity=recipe is not None and recipe.is_identity)
 
 
 def _names(column: Iterable[str]) -> list[str]:

@@ -60,6 +60,7 @@ def report_page(findings: Findings) -> str:
             "page.html.jinja",
             name=run.directory.resolve().name,
             headline=_headline(findings),
+            beside_headline=" ".join(findings.verdict.sentences[1:]) if findings.verdict else "",
             started=run.provenance.started_utc[:10] if run.provenance else "",
             is_finished=run.finished is not None,
             is_part=findings.part is not None,
@@ -75,7 +76,7 @@ def _headline(findings: Findings) -> str:
     if findings.part is not None:
         return HEADLINES[findings.part]
     if findings.verdict is not None:
-        return findings.verdict.headline
+        return findings.verdict.sentences[0]
     if findings.search_found is None:
         return "Nothing was scored yet."
     found = "a recipe" if findings.search_found else "no recipe"

@@ -40,8 +40,11 @@ from merit_interp.tables.answers import notable_letters, unread_lines
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM, model_label
 from merit_interp.tables.run_tables import tables_of_answers
 from merit_interp.tables.skills import ALL
+from merit_interp.tables.verdict import ANSWERS, SLACK_TEXT, held_out_text
 
 TEMPLATES = Path(__file__).parent / "templates"
+FEW_RECIPES = 10
+"""Over fewer recipes the page warns of rank correlations."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,8 @@ def verdict_section(findings: Findings) -> Section | None:
     return _section(
         "verdict", "In short", "verdict.html.jinja",
         verdict=verdict, tiles=tiles, n_validated=len(findings.run.validation),
-        held_out=[
-            [one.holds for one in claims if one.holds is not None]
-            for claims in zip(*(v.claims for v in findings.held_out), strict=True)
-        ] or [[] for _ in verdict.claims],
+        held_out=[held_out_text(one.name, findings.held_out) for one in verdict.claims],
+        answers=ANSWERS, slack=SLACK_TEXT,
     )  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def search_section(findings: Findings) -> Section | None:
         "search", "The search", "search.html.jinja",
         figures=figures, n_trials=len(findings.run.trials), unit=findings.unit,
         settings=dict(recipe.search) if recipe else {}, reason=findings.search_reason,
-        n_validated=len(findings.run.validation),
+        n_validated=len(findings.run.validation), few=FEW_RECIPES,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from merit_interp.tables.agreement import ABOVE, BELOW, side_shown
 from merit_interp.tables.verdict import p_text, points
 
 MISSING = "–"
@@ -35,9 +36,12 @@ def change_ends(low: float, high: float) -> str:
     return "no interval" if math.isnan(low) else f"{points(low)} to {points(high)}"
 
 
-def direction(low: float, high: float) -> str:
-    """Which side of zero an interval lies on: `▲` above, `▼` below, nothing where it holds zero."""
-    return "▲" if low > 0 else "▼" if high < 0 else ""
+def direction(low: float, high: float, p: float) -> str:
+    """Which side of zero a difference is shown to lie on: `▲`, `▼`, or nothing where it is not.
+
+    As in a verdict, interval and test must agree.
+    """
+    return {ABOVE: "▲", BELOW: "▼", None: ""}[side_shown(low, high, p)]
 
 
 def probability(p: float) -> str:

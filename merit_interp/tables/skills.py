@@ -138,10 +138,35 @@ def compare_models(
         measure: `correct` (a share) or `margin_nats`.
         seed: Seed of bootstrap and permutation.
     """
+    one, other = _both(frame, a, b, item_set, skill)
+    return _difference(one, other, measure, seed)
+
+
+def videos_apart(frame: pd.DataFrame, a: str, b: str, *, item_set: str, skill: str) -> int:
+    """Videos on which two models have not as many right answers, of the items that both scored.
+
+    A sign-flip test knows of no other video: with fewer than 6 of them no p-value is below 0.05.
+
+    Args:
+        frame: As `item_scores` or `random_draws_averaged` returns it.
+        a: Name of a model.
+        b: Name of the model that it is held against.
+        item_set: Which items.
+        skill: Which skill.
+    """
+    one, other = _in_both(*_both(frame, a, b, item_set, skill))
+    totals = np.bincount(one.video, weights=one.correct - other.correct)
+    return int((np.abs(totals) > 1e-9).sum())
+
+
+def _both(
+    frame: pd.DataFrame, a: str, b: str, item_set: str, skill: str
+) -> tuple[_Scores, _Scores]:
+    """What two models scored of one set and skill."""
     cell = frame[(frame["item_set"] == item_set) & (frame["skill"] == skill)]
     scores = _Scores.of(cell)
     one, other = (scores.scored(np.flatnonzero(cell["model"] == model)) for model in (a, b))
-    return _difference(one, other, measure, seed)
+    return one, other
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,9 +255,7 @@ def _accuracy(scored: _Scores, seed: int) -> Interval:
 
 
 def _difference(a: _Scores, b: _Scores, measure: str, seed: int) -> PairedDifference:
-    a, b = a.measured(measure), b.measured(measure)
-    _, in_a, in_b = np.intersect1d(a.item, b.item, assume_unique=True, return_indices=True)
-    a, b = a.at(in_a), b.at(in_b)
+    a, b = _in_both(a.measured(measure), b.measured(measure))
     return paired_difference(
         getattr(a, measure),
         getattr(b, measure),
@@ -240,6 +263,12 @@ def _difference(a: _Scores, b: _Scores, measure: str, seed: int) -> PairedDiffer
         bounds=(-1.0, 1.0) if measure == "correct" else None,
         seed=seed,
     )
+
+
+def _in_both(a: _Scores, b: _Scores) -> tuple[_Scores, _Scores]:
+    """The items that both have, in one order."""
+    _, in_a, in_b = np.intersect1d(a.item, b.item, assume_unique=True, return_indices=True)
+    return a.at(in_a), b.at(in_b)
 
 
 def _ends(name: str, interval: Interval) -> dict[str, float]:

@@ -19,6 +19,7 @@ from merit_interp.report.figures import write_figures
 from merit_interp.report.findings import gather
 from merit_interp.report.run_report import write_report
 from merit_interp.report.sections import TEMPLATES, sections
+from merit_interp.report.wording import direction
 from merit_interp.tables.run_records import read_run
 from tests.chromium import measured_at_widths, needs_chromium
 from tests.synthetic_run import LEVELS, Plan, made_up_recipe, write_run
@@ -89,6 +90,37 @@ def test_the_verdict_comes_first_and_in_plain_words(page: Page) -> None:
     )]  # fmt: skip
     assert places == sorted(places)
     assert re.search(r"Reasoning rose\. .*? Held-out sets: holds on 1 of 1\.", words)
+    assert "Held-out sets: reasoning rose on 1 of 1; perception" in words
+
+
+def test_what_is_open_is_not_shown_and_what_was_not_scored_is_not_known(tmp_path: Path) -> None:
+    levels = {name: LEVELS[name] for name in ("vlm", "merged")}
+    plan = replace(SMALL, levels=levels, draws=0, videos=5)
+    run = write_run(tmp_path / "run", plan)
+    words = page_of(run).words
+    assert "Reasoning rose: not shown." in words
+    assert "Perception was kept: not shown." in words
+    assert "Better than the first layers: not known." in words
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert text.count('aria-label="Not shown"') == 2
+    assert text.count('aria-label="Not known"') == 5
+    assert "perception held" not in text
+
+
+def test_an_arrow_needs_interval_and_test() -> None:
+    assert direction(0.01, 0.03, 0.01) == "▲"
+    assert direction(-0.037, -0.005, 0.01) == "▼"
+    assert direction(-0.037, -0.005, 0.12) == ""
+    assert direction(-0.01, 0.03, 0.01) == ""
+
+
+def test_few_recipes_are_no_rank_correlation(tmp_path: Path) -> None:
+    few, some = (
+        page_of(write_run(tmp_path / str(n), replace(SMALL, trials=n, videos=2))).words
+        for n in (3, 12)
+    )
+    assert "A rank correlation over 3 recipes is no evidence" in few
+    assert "is no evidence" not in some
 
 
 def test_the_page_asks_for_nothing(page: Page, run: Path) -> None:

@@ -17,6 +17,7 @@ from merit_interp.tables.skills import (
     baseline_summary,
     compare_models,
     skill_table,
+    videos_apart,
 )
 from tests.synthetic_run import Plan, made_up_score, made_up_scores
 
@@ -150,3 +151,21 @@ def test_equal_records_give_equal_tables(frame: pd.DataFrame, table: pd.DataFram
     mixed = frame.sample(frac=1.0, random_state=np.random.RandomState(0))
     again = skill_table(mixed[mixed["item_set"] == "validation"])
     pd.testing.assert_frame_equal(again, table[table["item_set"] == "validation"])
+
+
+def test_videos_apart_are_those_whose_totals_differ() -> None:
+    margins = {  # by model: two items on each of four videos
+        "vlm": (1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0),
+        "merged": (1.0, 1.0, 1.0, -1.0, 1.0, 1.0, 1.0, -1.0),
+    }
+    scores = [
+        made_up_score("a", model, "reasoning", f"c{place % 2}", f"v{place // 2}", margin)
+        for model, of_items in margins.items()
+        for place, margin in enumerate(of_items)
+    ]
+    where = {"item_set": "a", "skill": "reasoning"}
+    # the second video swaps one right answer for another
+    assert videos_apart(item_scores(scores), "merged", "vlm", **where) == 2
+    failed = [replace(s, status="failed", log_probs=()) if s.group == "v2" else s for s in scores]
+    assert videos_apart(item_scores(failed), "merged", "vlm", **where) == 1
+    assert videos_apart(item_scores(scores), "merged", "nobody", **where) == 0
