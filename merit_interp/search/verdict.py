@@ -3,15 +3,17 @@
     verdict = judge(settings, identity, n_layers, trials, validated, scores.of, failed={})
     verdict.recipe, verdict.reason
 
-A winner must be better than the unmerged VLM on reasoning by more than its interval, on videos that
-the search did not see. This file must not know how scores are made or recipes are proposed.
+A winner must be better than the unmerged VLM on reasoning by more than its interval, and better by
+the objective J, on videos that the search did not see. This file must not know how scores are made
+or recipes are proposed.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from merit_interp.recipe import Recipe
@@ -19,6 +21,7 @@ from merit_interp.records import ItemScore, Skill, Trial
 from merit_interp.search.objective import KINDS, SKILLS, Objective
 from merit_interp.search.settings import SPLITS, SearchSettings, Split, pinned_versions
 from merit_interp.search.trials import most_parsimonious, recipe_of
+from merit_interp.statistics.intervals import Interval, clustered_mean
 from merit_interp.statistics.paired import PairedDifference, paired_difference
 
 ScoresOf = Callable[[Recipe, Split], list[ItemScore]]
@@ -33,7 +36,7 @@ class Verdict:
     recipe: Recipe
     """The winner, or the identity; how it was found is in its `search`."""
     found: bool
-    """Whether a recipe is better than the unmerged VLM beyond its interval."""
+    """Whether a recipe is better than the unmerged VLM beyond its interval, and has a J above 0."""
     reason: str
     """One sentence that says why this recipe was written."""
 
@@ -81,7 +84,11 @@ def judge(
     }
     gain = _difference(objective, *pairs["validation"], "reasoning", settings.objective, settings)
     found = gain.interval.is_above(0.0) and best.objective > 0.0
-    reason = _reason(found, best, gain, settings)
+    lost_by_j = gain.interval.is_above(0.0) and not found
+    j = None
+    if lost_by_j:
+        j = _objective_interval(objective, *pairs["validation"], gain.interval, settings.seed)
+    reason = _reason(found, best, gain.interval, j, settings)
     if n_failed:
         reason += f"; {n_failed} of {len(trials)} recipes gave NaN and count as the worst"
     return _verdict(recipe if found else identity, found=found, reason=reason, about=about)
@@ -143,25 +150,67 @@ def _compared(
     return compared
 
 
-def _reason(found: bool, best: Trial, gain: PairedDifference, settings: SearchSettings) -> str:
-    interval = gain.interval
+def _objective_interval(
+    objective: Objective,
+    vlm: Sequence[ItemScore],
+    merged: Sequence[ItemScore],
+    gain: Interval,
+    seed: int,
+) -> Interval:
+    """J = dTR + penalty * dTP of a recipe that loses perception, with its interval over videos.
+
+    Each video's value is J and what the video adds to its error (J linearised at the two means), so
+    that reasoning and perception of one video move together.
+    """
+    errors: dict[str, float] = defaultdict(float)
+    estimate = 0.0
+    for skill, weight in zip(SKILLS, (1.0, objective.penalty), strict=True):
+        values = objective.paired(vlm, merged, skill)
+        estimate += weight * values.mean_difference
+        for before, after, video in zip(values.vlm, values.merged, values.groups, strict=True):
+            error = after - before - values.mean_difference
+            errors[video] += weight * error / len(values.vlm)
+    of_videos = [estimate + len(errors) * error for error in errors.values()]
+    interval = clustered_mean(of_videos, list(errors), seed=seed)
+    # no perception gained makes up for reasoning, so J is never above dTR
+    return replace(interval, high=min(interval.high, gain.high))
+
+
+def _reason(
+    found: bool, best: Trial, gain: Interval, j: Interval | None, settings: SearchSettings
+) -> str:
     # accuracy is told in points: hundredths
     scale = 100.0 if settings.objective == "accuracy" else 1.0
     unit = UNITS[settings.objective]
-    ends = (
-        f"{interval.level:.0%} interval {signed(interval.low * scale)} to "
-        f"{signed(interval.high * scale)}"
-        if interval.is_defined
-        else f"interval {interval.method}"
-    )
+    counted = f"{gain.n_items} items, {gain.n_clusters} videos"
     numbers = (
-        f"trial {best.number} changes reasoning on validation by "
-        f"{signed(interval.estimate * scale)} {unit} ({ends}, {interval.n_items} items, "
-        f"{interval.n_clusters} videos) and perception by {signed(best.delta_tp * scale)} {unit}"
+        f"reasoning on validation by {signed(gain.estimate * scale)} {unit} "
+        f"({_ends(gain, scale)}, {counted}) and perception by "
+        f"{signed(best.delta_tp * scale)} {unit}"
     )
     if found:
-        return f"better than the unmerged VLM beyond its interval: {numbers}"
-    return f"no recipe is better than the unmerged VLM beyond its interval: the best, {numbers}"
+        return (
+            "better than the unmerged VLM beyond its interval: "
+            f"trial {best.number} changes {numbers}"
+        )
+    if j is not None:
+        return (
+            "no recipe is better than the unmerged VLM by the objective J, which takes "
+            f"{settings.penalty:g} times the perception lost off the reasoning gained: the best, "
+            f"trial {best.number}, has J {signed(j.estimate * scale)} {unit} ({_ends(j, scale)}) "
+            f"on validation, since it changes {numbers}"
+        )
+    return (
+        "no recipe is better than the unmerged VLM beyond its interval: the best, "
+        f"trial {best.number}, changes {numbers}"
+    )
+
+
+def _ends(interval: Interval, scale: float) -> str:
+    if not interval.is_defined:
+        return f"interval {interval.method}"
+    ends = f"{signed(interval.low * scale)} to {signed(interval.high * scale)}"
+    return f"{interval.level:.0%} interval {ends}"
 
 
 def signed(change: float, form: str = ".3g") -> str:
