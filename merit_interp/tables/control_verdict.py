@@ -2,8 +2,8 @@
 
     for line in control_lines(table, frame, "validation"): print(line)
 
-A model that answers as well without the video is said to, and so is one that answers better. This
-file must not know how the lines are shown.
+A model that answers as well without the video is said to where its videos are enough to see that,
+and so is one that answers better. This file must not know how the lines are shown.
 """
 
 from __future__ import annotations
@@ -99,13 +99,19 @@ def _level(control: str, skill: str, model: str, row: Row) -> str:
         return text
     if drop.is_below(0.0):
         return f"{text} It answers {skill} questions {_BETTER.get(control, 'better')}."
-    not_shown = "" if abs(drop.estimate) < NEARLY_NONE else ", as far as this many videos can tell"
-    return (
-        f"{text} It answers {skill} questions {_AS_WELL.get(control, 'as well')}{not_shown}."
-        + _above_chance(control, row)
-    )
+    as_well = f"answers {skill} questions {_AS_WELL.get(control, 'as well')}"
+    if (drop.high - drop.low) / 2 > MARGIN:
+        says = f"{row['n_videos']} videos are too few to say whether it {as_well}."
+    elif abs(drop.estimate) < NEARLY_NONE:
+        says = f"It {as_well}."
+    else:
+        says = f"It {as_well}, as far as this many videos can tell."
+    return f"{text} {says}{_above_chance(control, row)}"
 
 
+MARGIN = 0.1
+"""Half-width of an interval, 10 points: around a wider one nothing is said to make no difference,
+even where none was seen."""
 NEARLY_NONE = 0.005
 """Half a point: a smaller drop needs no word on how many videos it was seen on."""
 
@@ -115,7 +121,9 @@ def _above_chance(control: str, row: Row) -> str:
     above = _interval(row, "above_chance")
     if control != BLACK or not above.is_above(0.0):
         return ""
-    return f" That is {interval_text(above)} above chance: the text gives answers away."
+    return (
+        f" Without it, answers are {interval_text(above)} above chance: the text gives them away."
+    )
 
 
 def _change(control: str, skill: str, row: Row) -> str:

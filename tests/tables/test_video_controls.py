@@ -159,11 +159,11 @@ def test_words_say_what_the_video_is_worth(made_up: tuple[pd.DataFrame, pd.DataF
 
 
 def test_words_say_that_the_text_gives_answers_away() -> None:
-    video, frame = answers("RRRW" * 12), control_frame(under("black", "RRRW" * 12))
+    video, frame = answers("RRRW" * 20), control_frame(under("black", "RRRW" * 20))
     (line,) = control_lines(video_control_table(item_scores(video), frame), frame, "validation")
     assert "75.0% right without the video (black frames), 75.0% on the video as it is" in line
-    assert "It answers reasoning questions as well without the video. That is +50.0 points" in line
-    assert line.endswith("above chance: the text gives answers away.")
+    assert "as well without the video. Without it, answers are +50.0 points" in line
+    assert line.endswith("above chance: the text gives them away.")
 
 
 def test_words_say_that_a_model_is_better_without() -> None:
@@ -175,10 +175,26 @@ def test_words_say_that_a_model_is_better_without() -> None:
     assert "It answers reasoning questions better without the video." in line
 
 
-def test_few_videos_are_named_as_the_reason_for_not_knowing() -> None:
-    video, frame = answers("RRRRWW"), control_frame(under("black", "RRWWWW"))
+@pytest.mark.parametrize(
+    ("on_video", "on_black", "says"),
+    [
+        # nothing seen on few videos is no equality: 71 points to either side
+        ("RRRRWW", "RRRRWW", "3 videos are too few to say whether it answers reasoning questions"),
+        ("RRRRWW", "RRWWWW", "3 videos are too few to say whether it answers reasoning questions"),
+        ("RRRW" * 20, "RRRW" * 20, "It answers reasoning questions as well without the video. "),
+        (
+            "RRRW" * 20 + "RRR",
+            "RRRW" * 20 + "RWW",
+            "It answers reasoning questions as well without the video, as far as this many videos ",
+        ),
+    ],
+)
+def test_few_videos_are_named_as_the_reason_for_not_knowing(
+    on_video: str, on_black: str, says: str
+) -> None:
+    video, frame = answers(on_video), control_frame(under("black", on_black))
     (line,) = control_lines(video_control_table(item_scores(video), frame), frame, "validation")
-    assert "as well without the video, as far as this many videos can tell." in line
+    assert f". {says}" in line
 
 
 def test_one_video_is_not_said_to_make_no_difference() -> None:
