@@ -257,13 +257,12 @@ def refuse_failures(
     Raises:
         FailedItemsError: More did; it has what became of each.
     """
-    if len(failures) <= max_failed * len(items):
+    if _may_fail(len(failures), len(items), max_failed):
         return
     named = [
         f"{items[place].id} ({reason})" for place, reason in list(failures.items())[:NAMED_FAILURES]
     ]
     more = len(failures) - len(named)
-    share = len(failures) / len(items)
     reports = {report.item: report for report in videos.reports(items)}
     for place, reason in failures.items():
         item = items[place]
@@ -275,8 +274,21 @@ def refuse_failures(
         f"{len(failures)} of {len(items)} items cannot be {wanted}: "
         f"{', '.join(named)}{f' and {more} more' if more else ''}",
         rows=rows,
-        valid=f"items that `items check` accepts, or --max-failed {share:.3g} or more",
+        valid=f"items that `items check` accepts, or --max-failed "
+        f"{_share_to_allow(len(failures), len(items)):g} or more",
     )
+
+
+def _may_fail(n_failed: int, n_items: int, max_failed: float) -> bool:
+    return n_failed <= max_failed * n_items
+
+
+def _share_to_allow(n_failed: int, n_items: int) -> float:
+    """The least share in thousandths with which a run of so many failed items goes on."""
+    least = n_failed * 1000 // n_items
+    # rounded up, and beyond what a product of floats may lose: 0.29 of 100 is less than 29
+    shares = (thousandths / 1000 for thousandths in range(least, 1001))
+    return next(share for share in shares if _may_fail(n_failed, n_items, share))
 
 
 def write_reports(run: Path, sets: Mapping[str, tuple[ItemVideos, Sequence[Item]]]) -> None:

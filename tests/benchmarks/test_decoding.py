@@ -8,12 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from merit_interp.benchmarks.decoding import Decoder, ItemVideos, write_reports
+from merit_interp.benchmarks.decoding import (
+    Decoder,
+    ItemVideos,
+    refuse_failures,
+    write_reports,
+)
 from merit_interp.benchmarks.decoding_process import DecodingProcess
 from merit_interp.benchmarks.decoding_settings import DecodingSettings, frame_cache_directory
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
 from merit_interp.benchmarks.sampling import FrameRequest
-from merit_interp.errors import RunError, SettingError, VideoError
+from merit_interp.errors import FailedItemsError, RunError, SettingError, VideoError
 from merit_interp.record_files import read_jsonl
 from merit_interp.records import DecodeReport
 from merit_interp.scoring_settings import Scoring
@@ -58,6 +63,23 @@ def test_reports_are_lines_of_the_run(folder: Path, tmp_path: Path) -> None:
     (row,) = read_jsonl(tmp_path / "decoding.jsonl")
     report = DecodeReport.from_row(row)
     assert (report.status, report.requested, report.decoded) == ("short", 64, 20)
+
+
+@pytest.mark.parametrize(
+    ("n_failed", "n_items", "share"),
+    [(1, 3, "0.334"), (29, 100, "0.291"), (2, 3, "0.667"), (3, 3, "1"), (1, 5, "0.2"),
+     (1, 100_000, "0.001")],
+)  # fmt: skip
+def test_the_share_that_is_said_to_be_valid_is(
+    folder: Path, n_failed: int, n_items: int, share: str
+) -> None:
+    file = file_of(folder, a="clip.mp4")
+    videos = ItemVideos(file, Scoring())
+    items = [file.items[0]] * n_items
+    failures = dict.fromkeys(range(n_failed), "no reason")
+    with pytest.raises(FailedItemsError, match=rf"or --max-failed {share} or more$"):
+        refuse_failures(videos, items, failures, 0.0)
+    refuse_failures(videos, items, failures, float(share))
 
 
 def write_run(file: ItemFile, run: Path) -> None:
