@@ -214,7 +214,12 @@ def _ends(interval: Interval, scale: float) -> str:
 
 
 def signed(change: float, form: str = ".3g") -> str:
-    """A change with its sign, a minus as in the tables and on the page; zero is `+0`."""
+    """A change with its sign, a minus as in the tables and on the page; zero is `+0`.
+
+    Thousands are written out: a penalty may be as large as one likes.
+    """
+    if form == ".3g" and abs(change) >= 1000:
+        form = ".0f"
     text = f"{change:+z{form}}"
     # the hyphen of an exponent is none
     return f"−{text[1:]}" if text.startswith("-") else text

@@ -22,6 +22,7 @@ Margins = NDArray[np.float64]
         (-0.00001, ".3g", "−1e-05"),
         (-0.0001, ".3f", "+0.000"),
         (-2.5, ".3f", "−2.500"),
+        (-4144.2, ".3g", "−4144"),
     ],
 )
 def test_a_change_has_the_minus_of_all_other_text(change: float, form: str, text: str) -> None:
