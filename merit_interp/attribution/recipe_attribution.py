@@ -107,8 +107,9 @@ def attribute_recipe(
         name: _prepared(vlm, name, chosen, settings, watch) for name, chosen in item_sets.items()
     }
     open_run_directory(run, resume=resume, overwrite=overwrite)
-    (run / FINISHED_MARKER).unlink(missing_ok=True)
     _describe(run, recipe, item_sets, settings, next(iter(videos.values())).processor_route)
+    # not before: a run of other settings is refused, and stays the finished one that it is
+    (run / FINISHED_MARKER).unlink(missing_ok=True)
     _write_pictures(run / ITEMS, videos)
     write_reports(run, {name: (part.videos, part.items) for name, part in videos.items()})
     blocks = plan_blocks(states, settings)
@@ -124,7 +125,8 @@ def attribute_recipe(
             f"{settings.batch_size} rows do not fit on {settings.placement.device}",
             valid="a smaller --batch",
         ) from None
-    mark_finished(run)
+    # how many layers a control masks stands in no record
+    mark_finished(run, masked_layers={s.name: s.masked for s in states if s.masked})
 
 
 @contextlib.contextmanager

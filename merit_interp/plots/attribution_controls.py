@@ -9,6 +9,7 @@ chance. This file must not know how scores are computed.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -25,6 +26,7 @@ from merit_interp.plots.style import (
 )
 from merit_interp.tables.attribution_frames import VIDEO
 from merit_interp.tables.attribution_series import METHOD_LABELS, Series
+from merit_interp.tables.number_text import signed_ends, signed_text
 
 ROW_PIXELS = 26
 OFFSET = 0.17
@@ -46,9 +48,9 @@ class ControlPoint:
     @property
     def text(self) -> str:
         """The point in words."""
-        ends = f" ({100 * self.low:+.1f} to {100 * self.high:+.1f})".replace("-", "−")
+        ends = f" ({signed_ends(100 * self.low, 100 * self.high)})"
         interval = "" if math.isnan(self.low) else ends
-        return f"{self.row}: {100 * self.mean:+.1f}{interval}, {self.n_items} items"
+        return f"{self.row}: {signed_text(100 * self.mean)}{interval}, {self.n_items} items"
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,16 @@ class AttributionControls:
         return f"Attribution on the evidence, points beyond chance. {'. '.join(skills)}."
 
 
-def attribution_controls(shift: pd.DataFrame, item_set: str, *, method: str) -> AttributionControls:
+def attribution_controls(
+    shift: pd.DataFrame, item_set: str, *, method: str, labels: Mapping[str, str] = {}
+) -> AttributionControls:
     """One point for each series and skill.
 
     Args:
         shift: As `shift_table` returns it.
         item_set: Name of the item set.
         method: The run's main method.
+        labels: Of models that this run calls otherwise, as `masked_labels` returns them.
     """
     rows = shift[
         (shift["item_set"] == item_set)
@@ -89,7 +94,7 @@ def attribution_controls(shift: pd.DataFrame, item_set: str, *, method: str) -> 
     points = []
     for _, row in rows.iterrows():
         series = Series(str(row["model"]), str(row["condition"]), str(row["method"]))
-        label = series.label
+        label = labels.get(series.model, series.label)
         if series.method != method and series.condition == VIDEO:
             label = f"{label}, {METHOD_LABELS.get(series.method, series.method)}"
         points.append(

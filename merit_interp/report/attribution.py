@@ -16,6 +16,10 @@ from merit_interp.plots.attribution_controls import (
     attribution_controls,
     draw_attribution_controls,
 )
+from merit_interp.plots.attribution_measures import (
+    attribution_measures,
+    draw_attribution_measures,
+)
 from merit_interp.plots.attribution_overview import (
     attribution_overview,
     draw_attribution_overview,
@@ -26,6 +30,11 @@ from merit_interp.report.figures import FIGURES, NamedFigure, write_named
 from merit_interp.report.item_browser import BrowsedItem, browsed_items
 from merit_interp.report.parts import ATTRIBUTE, part_directory
 from merit_interp.tables.attribution_examples import KINDS, Example, example_items
+from merit_interp.tables.attribution_masked import (
+    answers_at_chance,
+    chance_sentence,
+    masked_labels,
+)
 from merit_interp.tables.attribution_series import METHOD_LABELS
 from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
 
@@ -121,10 +130,14 @@ def attribution_part(run_dir: Path) -> AttributionPart | None:
 
 
 def attribution_figures(findings: AttributionFindings, item_set: str) -> tuple[NamedFigure, ...]:
-    """Before and after, all series, all items."""
+    """Before and after, all series, all measures, all items."""
     method = findings.run.method
     shift = attribution_shift(findings.frame, findings.shift, item_set, method=method)
-    controls = attribution_controls(findings.shift, item_set, method=method)
+    controls = attribution_controls(
+        findings.shift, item_set, method=method, labels=masked_labels(findings.run)
+    )
+    at_chance = chance_sentence(answers_at_chance(findings.run, item_set))
+    measures = attribution_measures(findings.shift, item_set, method=method)
     overview = attribution_overview(findings.run, item_set)
     return (
         NamedFigure(
@@ -133,7 +146,12 @@ def attribution_figures(findings: AttributionFindings, item_set: str) -> tuple[N
         ),
         NamedFigure(
             "attribution-controls", draw_attribution_controls(controls), controls.describe(),
-            "The dotted line is chance: the evidence's share of the frames.",
+            f"The dotted line is chance: the evidence's share of the frames. {at_chance}".rstrip(),
+        ),
+        NamedFigure(
+            "attribution-measures", draw_attribution_measures(measures), measures.describe(),
+            "Bars are 95% intervals of each row alone; filled: shown after Holm's correction over "
+            "all rows of the skill. Deletion and insertion ask the model, through no method.",
         ),
         NamedFigure(
             "attribution-overview", draw_attribution_overview(overview), overview.describe(),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,9 @@ class AttributionRun:
     records: tuple[FrameAttribution, ...]
     items: tuple[AttributedItem, ...]
     is_finished: bool
+    masked_layers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Layers without self-attention, by the model that lacks them; empty where the run, older than
+    that, does not say."""
 
     @property
     def method(self) -> str:
@@ -104,7 +107,8 @@ def read_attribution(directory: Path) -> AttributionRun:
             f"{directory / 'attributed_items.jsonl'} lacks item {lost[0]}; run it again with "
             "--resume"
         )
-    return AttributionRun(directory, records, items, finished is not None)
+    masked = {name: tuple(own) for name, own in (finished or {}).get("masked_layers", {}).items()}
+    return AttributionRun(directory, records, items, finished is not None, masked)
 
 
 def main_method(records: Iterable[FrameAttribution]) -> str:

@@ -85,6 +85,14 @@ def test_every_model_condition_and_method_has_every_item(run: Path) -> None:
     assert (run / FINISHED_MARKER).exists()
 
 
+def test_the_finished_run_says_which_layers_each_control_masks(run: Path, recipe: Recipe) -> None:
+    masked = read_attribution(run).masked_layers
+    assert set(masked) == {"masked", "masked_others_00"}
+    assert masked["masked"] == tuple(recipe.layers)
+    assert masked["masked_others_00"]
+    assert not set(masked["masked_others_00"]) & set(recipe.layers)
+
+
 def test_every_record_keeps_what_made_it(run: Path, recipe: Recipe) -> None:
     for record in records(run):
         assert record.baseline == "black"
@@ -179,6 +187,8 @@ def test_other_settings_are_refused(recipe: Recipe, sets: dict[str, ItemSet], ru
         attribute_recipe(recipe, sets, other, run, resume=True)
     with pytest.raises(RunError, match="earlier run"):
         attribute_recipe(recipe, sets, SETTINGS, run)
+    # what was refused is as finished as it was
+    assert (run / FINISHED_MARKER).exists()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ def test_the_section_has_lines_figures_and_typical_items(tmp_path: Path) -> None
     part = attribution_part(tmp_path)
     assert part is not None
     assert [figure.name for figure in part.figures] == [
-        "attribution-shift", "attribution-controls", "attribution-overview",
+        "attribution-shift", "attribution-controls", "attribution-measures",
+        "attribution-overview",
     ]  # fmt: skip
     assert part.examples[0].kind == "turned from wrong to right"
     html = str(render("attribution.html.jinja", part=part))
