@@ -149,7 +149,10 @@ def _text(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # JSON may have NaN, a table writes it for a cell that is empty
-    return str(value) if math.isfinite(value) else None
+    if not math.isfinite(value):
+        return None
+    # and where cells are empty, it makes a float of 7
+    return str(int(value) if value == int(value) else value)
 
 
 def pairs_of_numbers(value: object, name: str) -> tuple[tuple[float, float], ...]:

@@ -15,9 +15,29 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from merit_interp.benchmarks.annotation_files import RowError
 from merit_interp.benchmarks.items import Item, Span
 from merit_interp.benchmarks.video_files import packet_table
 from merit_interp.errors import VideoError
+
+
+def frame_numbers(value: object, name: str) -> tuple[int, ...]:
+    """A field's numbers of frames; a table with gaps holds them as floats.
+
+    Args:
+        value: What was read.
+        name: Of the field, for the message.
+
+    Raises:
+        RowError: It is no list of whole numbers.
+    """
+    whole = isinstance(value, list) and all(
+        type(number) is int or (isinstance(number, float) and number.is_integer())
+        for number in value
+    )
+    if not isinstance(value, list) or not whole:
+        raise RowError(f"field {name!r} is no list of frame numbers")
+    return tuple(int(number) for number in value)
 
 
 def with_frames(item: Item, frames: Sequence[int], video: Path) -> tuple[Item, tuple[str, ...]]:

@@ -187,9 +187,9 @@ def test_files_of_a_directory(tmp_path: Path) -> None:
 
 def test_a_number_that_is_none_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"q": NaN, "o": ["a", Infinity], "n": 3}')
+    path.write_text('{"q": NaN, "o": ["a", Infinity], "n": 3, "f": 3.0, "s": 3.5}')
     (row,) = read_rows(path)
-    assert row.text("n") == "3"
+    assert [row.text(name) for name in "nfs"] == ["3", "3", "3.5"]
     with pytest.raises(RowError, match="field 'q' is no text"):
         row.text("q")
     with pytest.raises(RowError, match="field 'o' is no list of texts"):

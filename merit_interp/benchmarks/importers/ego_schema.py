@@ -88,7 +88,8 @@ def _item(name: str, video: str, row: Row, options: tuple[str, ...], answer: obj
             video=video,
             question=row.text("question"),
             options=options,
-            answer=_index(options, str(answer).strip()),
+            # a number, which a table with gaps holds as a float, or a letter
+            answer=_index(options, Row(row.place, {"answer": answer}).text("answer")),
             skill="other",
             benchmark="ego_schema",
             group=video,

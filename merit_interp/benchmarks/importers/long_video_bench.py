@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.evidence_frames import frame_numbers
 from merit_interp.benchmarks.gold_answers import refuse_withheld
 from merit_interp.benchmarks.importing import (
     Benchmark,
@@ -77,11 +78,7 @@ def _options(row: Row) -> tuple[tuple[str, ...], int]:
 
 def _positions(row: Row) -> tuple[int, ...]:
     position = row.fields.get("position")
-    if not position:
-        return ()
-    if not isinstance(position, list) or not all(type(frame) is int for frame in position):
-        raise RowError("field 'position' is no list of frame numbers")
-    return tuple(position)
+    return frame_numbers(position, "position") if position else ()
 
 
 BENCHMARK = Benchmark(

@@ -52,16 +52,17 @@ def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
     directories = read_map(maps[0]) if maps else {}
 
     def item(row: Row) -> Imported:
-        video = row.text("video_id")
+        # pandas writes 1.0 for 1 where another row has none
+        video, number = row.text("video_id"), row.text("qid").removesuffix(".0")
         choices = tuple(row.text(name) for name in OPTIONS)
         entry = json.loads(located.get(video, "null"))
-        spans, duration_s = _spans(entry, row.text("qid"))
+        spans, duration_s = _spans(entry, number)
         evidence, flags = spans_within(spans, duration_s)
         evidence = _rounded_off(evidence, duration_s, row, entry)
         found = places(video, directories)
         return Imported(
             Item(
-                id=f"next_gqa/{video}/{row.text('qid')}",
+                id=f"next_gqa/{video}/{number}",
                 video=found[0],
                 question=row.text("question"),
                 options=choices,

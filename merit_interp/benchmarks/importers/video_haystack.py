@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from merit_interp.benchmarks.annotation_files import Row, RowError, files_in, read_rows
+from merit_interp.benchmarks.evidence_frames import frame_numbers
 from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
@@ -42,7 +43,7 @@ def _item(row: Row, *, clip: bool) -> Imported:
     options, answer = _options(row)
     metadata = row.row("video_metadata")
     duration_s = metadata.optional_number(f"{part}_duration")
-    frames = row.fields.get(f"frame_indexes_{part}")
+    frames = _frames(row, f"frame_indexes_{part}")
     rate = metadata.optional_number("frame_rate")
     evidence: tuple[Span, ...] = ()
     flags: tuple[str, ...] = ()
@@ -81,12 +82,15 @@ def _options(row: Row) -> tuple[tuple[str, ...], int]:
     return tuple(named.text(letter) for letter in letters), letters.index(answer)
 
 
-def _spans(frames: object, rate: float) -> tuple[Span, ...]:
+def _frames(row: Row, name: str) -> tuple[int, ...]:
+    frames = frame_numbers(row.fields[name], name) if row.fields.get(name) else ()
+    if not all(0 <= n < _MOST_FRAMES for n in frames):
+        raise RowError(f"field {name!r} has a number that is none of a frame")
+    return frames
+
+
+def _spans(frames: tuple[int, ...], rate: float) -> tuple[Span, ...]:
     """When each frame is shown; they are numbered from 0."""
-    if not isinstance(frames, list) or not all(
-        isinstance(n, int) and 0 <= n < _MOST_FRAMES for n in frames
-    ):
-        raise RowError("key frames are no list of numbers")
     return tuple((n / rate, (n + 1) / rate) for n in frames)
 
 

@@ -42,6 +42,11 @@ def test_only_questions_with_a_public_answer_become_items(tmp_path: Path) -> Non
     }
 
 
+def test_an_answer_may_be_a_float(tmp_path: Path) -> None:
+    path = repository(tmp_path / "ego", ["u-1"], {"u-1": 2.0})  # type: ignore[dict-item]
+    assert run_import("ego_schema", path, ["u-1.mp4"]).item.answer == 2
+
+
 def test_answers_beside_the_file_of_questions_are_found(tmp_path: Path) -> None:
     path = repository(tmp_path / "ego", ["u-1"], {"u-1": 2})
     assert run_import("ego_schema", path / "questions.json", ["u-1.mp4"]).item.answer == 2
@@ -71,7 +76,7 @@ def port(name: str, answer: object) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("answer", ["3", "D"])
+@pytest.mark.parametrize("answer", ["3", "D", 3, 3.0])
 def test_rows_of_the_port(tmp_path: Path, answer: str) -> None:
     path = write_annotations(tmp_path / "Subset.parquet", [port("7", answer), port("8", None)])
     done = run_import("ego_schema", path, ["v-7.mp4", "v-8.mp4"])

@@ -29,9 +29,11 @@ ROW: dict[str, Any] = {
 }
 
 
-def test_positions_are_frames_of_the_video_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize("position", [[6, 2], [6.0, 2.0]])
+def test_positions_are_frames_of_the_video_itself(tmp_path: Path, position: list[float]) -> None:
     tiny_video(tmp_path / "videos/qq1.mp4", n_frames=8, fps=4)
-    done = run_import("long_video_bench", write_annotations(tmp_path / "lvb_val.json", [ROW]), [])
+    rows = [{**ROW, "position": position}]
+    done = run_import("long_video_bench", write_annotations(tmp_path / "lvb_val.json", rows), [])
     assert done.item.evidence == ((0.5, 0.75), (1.5, 1.75))
     assert (done.item.evidence_kind, done.item.skill) == ("frame", "perception")
     assert done.summary.evidence_share == pytest.approx(0.25)

@@ -27,6 +27,11 @@ def test_spans_are_joined_by_video_and_question(tmp_path: Path) -> None:
     assert (done.summary.with_evidence, done.summary.evidence_share_of) == (1, 1)
 
 
+def test_a_question_whose_number_is_a_float_has_its_spans(tmp_path: Path) -> None:
+    done = imported(tmp_path, WHY.replace(",1,CW", ",1.0,CW"))
+    assert (done.item.id, len(done.item.evidence)) == ("next_gqa/801/1", 2)
+
+
 def test_spans_past_the_end_are_clipped_and_said(tmp_path: Path) -> None:
     located = {"801": {"duration": 30, "location": {"1": [[28.0, 33.5], [31.0, 32.0]]}}}
     done = imported(tmp_path, WHY, located)

@@ -52,8 +52,9 @@ def test_key_frames_of_the_whole_video(tmp_path: Path, suffix: str) -> None:
     assert done.summary.evidence_share == pytest.approx(2 / 30 / 3600)
 
 
-def test_key_frames_of_the_clip(tmp_path: Path) -> None:
-    path = write_annotations(tmp_path / "val.parquet", rows({}))
+@pytest.mark.parametrize("frames", [[330, 300], [330.0, 300.0]])
+def test_key_frames_of_the_clip(tmp_path: Path, frames: list[float]) -> None:
+    path = write_annotations(tmp_path / "val.parquet", rows({"frame_indexes_vclip": frames}))
     done = run_import("video_haystack", path, ["day-1.mp4", "clip-7.mp4"], subset="clip")
     assert (done.item.video, done.item.group) == ("videos/clip-7.mp4", "day-1")
     assert done.item.evidence[0][0] == 10.0
@@ -96,7 +97,7 @@ def test_faulty_rows_are_left_out(tmp_path: Path) -> None:
     assert list(done.left_out.values()) == [
         "answer is no letter of an option: 'D'",
         "field 'answer' is missing",
-        "key frames are no list of numbers",
+        "field 'frame_indexes_video' is no list of frame numbers",
     ]
 
 
