@@ -64,7 +64,9 @@ def _item(row: Row, video: Row) -> Imported:
 
 
 def _kinds(row: Row) -> tuple[str, ...]:
-    kinds = row.fields.get("question_type") or []
+    kinds = row.fields.get("question_type")
+    if not kinds:
+        return ()
     return (row.text("question_type"),) if isinstance(kinds, str) else row.texts("question_type")
 
 

@@ -42,6 +42,11 @@ def test_questions_of_a_video_become_items(tmp_path: Path) -> None:
     assert done.summary.evidence_share == pytest.approx(50 / 5400)
 
 
+def test_a_question_without_a_type_is_other(tmp_path: Path) -> None:
+    done = imported(tmp_path, video({"question_type": None}, {"question_type": []}))
+    assert [(item.category, item.skill) for item in done.items.values()] == [("", "other")] * 2
+
+
 def test_a_question_counts_for_each_of_its_types(tmp_path: Path) -> None:
     done = imported(
         tmp_path,
