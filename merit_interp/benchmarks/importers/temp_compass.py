@@ -121,7 +121,9 @@ def _kind(question: Row) -> str:
     if "mc_question" in question.fields:
         raise RowError("captioning is graded by a language model")
     lines = question.text("question").split("\n")[1:]
-    if question.text("answer").lower() in ("yes", "no") and not lines:
+    lettered = any(mark.match(line.strip()) for line in lines for mark in (_CAPTION, _LETTER))
+    # a question may have several lines, and an answer among lettered ones has its letter
+    if question.text("answer").lower() in ("yes", "no") and not lettered:
         return "yes_no"
     return "caption_matching" if any(_CAPTION.match(line) for line in lines) else "multi-choice"
 

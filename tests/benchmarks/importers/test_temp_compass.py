@@ -53,6 +53,14 @@ def test_options_are_taken_out_of_the_question(tmp_path: Path) -> None:
         assert (item.options, item.answer) == (("It goes left.", "It goes right."), 1)
 
 
+def test_a_yes_no_question_may_have_two_lines(tmp_path: Path) -> None:
+    asked = {"question": "Look at the ball.\nDoes it go left?", "answer": "no"}
+    path = write_annotations(tmp_path / "yes_no.json", {"7": {"direction": [asked]}})
+    item = run_import("temp_compass", path, ["7.mp4"]).item
+    assert (item.id, item.options) == ("temp_compass/yes_no/7/direction/1", ("yes", "no"))
+    assert (item.question, item.answer) == (asked["question"], 1)
+
+
 def test_questions_on_videos_of_one_origin_are_a_pair(tmp_path: Path) -> None:
     done = run_import("temp_compass", write_questions(tmp_path / "q"), [*VIDEOS, "11_12_1.mp4"])
     pairs = {name.removeprefix("temp_compass/"): item.pair for name, item in done.items.items()}
