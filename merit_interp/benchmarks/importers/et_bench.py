@@ -47,7 +47,7 @@ def _files(path: Path, options: ImportOptions) -> tuple[Path, ...]:
 def _read(path: Path, options: ImportOptions) -> Iterator[Outcome]:
     for file in _files(path, options):
         for row in read_rows(file, needs=_NEEDS):
-            if options.subset in (None, row.fields.get("task")):
+            if options.subset in (None, str(row.fields.get("task")).strip().lower()):
                 yield from outcomes([row], _item)
 
 

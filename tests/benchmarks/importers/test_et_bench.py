@@ -45,6 +45,12 @@ def test_a_grounded_question_becomes_an_item(tmp_path: Path) -> None:
     assert done.summary.flags == {"evidence past the end was clipped": 1}
 
 
+def test_a_subset_is_a_task_however_it_is_written(tmp_path: Path) -> None:
+    path = et(tmp_path, {"task": "GVQ"}, {"task": "rar"})
+    done = run_import("et_bench", path, ["qa_ego4d/ab.mp4"], subset="gvq")
+    assert list(done.items) == ["et_bench/gvq/0"]
+
+
 def test_times_that_a_question_names_are_weak_evidence(tmp_path: Path) -> None:
     path = et(
         tmp_path,
