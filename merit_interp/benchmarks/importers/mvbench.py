@@ -21,6 +21,7 @@ from merit_interp.benchmarks.importing import (
     Benchmark,
     Imported,
     ImportOptions,
+    LeftOut,
     Outcome,
     outcomes,
 )
@@ -104,11 +105,15 @@ def task_files(
         files = files_in(path, f"{options.subset}.json")
     else:
         files = files_in(path)
-    known = tuple((file, tasks[file.stem]) for file in files if file.stem in tasks)
+    known = tuple((file, tasks[_stem(file)]) for file in files if _stem(file) in tasks)
     known = tuple((file, task) for file, task in known if options.subset in (None, task.name))
     if not known:
         raise ItemError(f"{path} holds no task's file", valid=", ".join(f"{n}.json" for n in tasks))
     return known
+
+
+def _stem(file: Path) -> str:
+    return file.stem.lower()
 
 
 def read_tasks(
@@ -129,6 +134,10 @@ def read_tasks(
                 return _item(f"{name}/{task.name}/{number}", name, task, row, options)
 
             yield from outcomes([row], convert)
+    if path.is_dir() and options.subset is None:
+        for file in files_in(path):
+            if _stem(file) not in tasks:
+                yield LeftOut(file.name, "file is named like no task")
 
 
 def _item(item_id: str, name: str, task: Task, row: Row, options: ImportOptions) -> Imported:

@@ -120,6 +120,14 @@ def test_a_subset_is_a_task(tmp_path: Path) -> None:
     assert [Path(name).name for name in done.summary.source.annotations] == ["action_count.json"]
 
 
+def test_a_file_of_another_name_is_said(tmp_path: Path) -> None:
+    for name in ("Action_Count", "object_shuffle", "object_shufle"):
+        write_annotations(tmp_path / f"json/{name}.json", [ROW])
+    done = run_import("mvbench", tmp_path / "json", ["perception/videos/K1.mp4"])
+    assert list(done.items) == ["mvbench/action_count/1", "mvbench/object_shuffle/1"]
+    assert done.left_out == {"object_shufle.json": "file is named like no task"}
+
+
 def test_a_video_of_charades_is_one_recording_in_both_of_its_folders(tmp_path: Path) -> None:
     for task in ("action_sequence", "action_localization", "action_count"):
         write_annotations(tmp_path / f"json/{task}.json", [ROW])
