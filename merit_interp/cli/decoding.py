@@ -36,13 +36,17 @@ def decoding_settings(time_limit_s: float, frame_cache: str | None) -> DecodingS
     Where frames cannot be kept in the default directory, a line on stderr says so.
 
     Raises:
-        SettingError: The limit is none, or frames cannot be kept in the directory that was named.
+        SettingError: A limit is none, or frames cannot be kept in the directory that was named.
     """
-    from merit_interp.benchmarks.decoding_settings import DecodingSettings, frame_cache_directory
+    from merit_interp.benchmarks.decoding_settings import (
+        DecodingSettings,
+        frame_cache_directory,
+        frame_cache_gib,
+    )
     from merit_interp.benchmarks.frame_cache import why_unusable
 
     directory = frame_cache_directory(frame_cache)
-    settings = DecodingSettings(time_limit_s, directory)
+    settings = DecodingSettings(time_limit_s, directory, frame_cache_gib())
     fault = None if directory is None else why_unusable(directory)
     if fault is None:
         return settings

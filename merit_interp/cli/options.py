@@ -85,8 +85,8 @@ VideoTimeLimitOption = Annotated[
 FrameCacheOption = Annotated[
     str | None,
     typer.Option(
-        help="Directory that keeps decoded frames, up to 4 GiB, or `off`. "
-        "Default: merit-interp/frames in the user's cache directory."
+        help="Directory that keeps decoded frames, up to 4 GiB or MERIT_INTERP_CACHE_GIB, or "
+        "`off`. Default: merit-interp/frames in the user's cache directory."
     ),
 ]
 SamplingOption = Annotated[

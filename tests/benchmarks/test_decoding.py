@@ -18,6 +18,7 @@ from merit_interp.benchmarks.decoding_process import DecodingProcess
 from merit_interp.benchmarks.decoding_settings import DecodingSettings, frame_cache_directory
 from merit_interp.benchmarks.items import Item, ItemFile, read_items, write_items
 from merit_interp.benchmarks.sampling import FrameRequest
+from merit_interp.cli.decoding import decoding_settings
 from merit_interp.errors import FailedItemsError, RunError, SettingError, VideoError
 from merit_interp.record_files import read_jsonl
 from merit_interp.records import DecodeReport
@@ -273,3 +274,34 @@ def test_a_time_limit_that_no_clock_can_keep_is_refused(limit_s: float) -> None:
     says = rf"a time limit of {limit_s:g} s for a video; valid: more than 0, at most 86400"
     with pytest.raises(SettingError, match=re.escape(says)):
         DecodingSettings(time_limit_s=limit_s)
+
+
+def test_the_limit_of_the_cache_is_the_users(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert decoding_settings(60.0, str(tmp_path / "cache")).cache_gib == 4.0
+    # 4 frames of 32 x 32 are 12 KiB: there is room for those of one video
+    monkeypatch.setenv("MERIT_INTERP_CACHE_GIB", str(20 / 2**20))
+    settings = decoding_settings(60.0, str(tmp_path / "cache"))
+    for seed in (1, 2):
+        tiny_video(folder / "clip.mp4", seed=seed)
+        Decoder(settings).decode(folder / "clip.mp4", FrameRequest(4))
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("much", "MERIT_INTERP_CACHE_GIB is 'much'; valid: a number of GiB"),
+        ("0", "a frame cache of 0 GiB; valid: more than 0"),
+        ("-1", "a frame cache of -1 GiB; valid: more than 0"),
+        ("nan", "a frame cache of nan GiB; valid: more than 0"),
+        ("inf", "a frame cache of inf GiB; valid: more than 0"),
+    ],
+)
+def test_a_limit_of_the_cache_that_is_none_is_refused(
+    given: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MERIT_INTERP_CACHE_GIB", given)
+    with pytest.raises(SettingError, match=re.escape(says)):
+        decoding_settings(60.0, None)
