@@ -26,7 +26,7 @@ from merit_interp.report.figures import (
 )
 from merit_interp.report.findings import Findings
 from merit_interp.report.lens import lens_figures
-from merit_interp.report.masking import masking_figures
+from merit_interp.report.masking import CAPTIONS, masking_figures
 from merit_interp.report.parts import LENS, MASK
 from merit_interp.tables.attribution_tables import AttributionFindings
 from merit_interp.tables.masking_tables import MaskingFindings
@@ -71,7 +71,8 @@ def category_figure(findings: MaskingFindings, model: str) -> NamedFigure:
     if model not in known:
         raise SettingError(f"model {model!r} was not masked", valid=listed(known))
     data = layer_categories(findings.layers, model=model, chosen=findings.run.plan.chosen)
-    return NamedFigure(f"mask-categories-{model}", draw_layer_categories(data), data.describe())
+    drawn, words = draw_layer_categories(data), data.describe()
+    return NamedFigure(f"mask-categories-{model}", drawn, words, CAPTIONS["mask-categories"])
 
 
 def item_figure(findings: AttributionFindings, item_set: str, item: str) -> NamedFigure:

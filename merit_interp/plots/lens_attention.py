@@ -14,13 +14,19 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from merit_interp.plots.lens_layers import LOOKS, MOST_LABELLED_LAYERS, OFFSET
+from merit_interp.plots.lens_layers import (
+    LOOKS,
+    MOST_LABELLED_LAYERS,
+    OFFSET,
+    add_line_key,
+)
 from merit_interp.plots.masking_layers import LayerCost
 from merit_interp.plots.style import (
     FAINT,
     GREY,
     INK,
     SKILL_MARKS,
+    add_band_key,
     interval_bars,
     plain,
     skills_in_order,
@@ -116,6 +122,8 @@ def draw_attention_depth(data: AttentionDepth) -> go.Figure:
     styled(figure, title=title, height=height, readable=320 * columns if columns > 1 else 0)
     for line in data.lines:
         _draw(figure, line, kinds.index(line.kind) + 1, skills.index(line.skill) + 1)
+    for model in dict.fromkeys(line.model for line in data.lines):
+        add_line_key(figure, model)
     _mark(figure, data, count, columns)
     for row, kind in enumerate(kinds, start=1):
         # a fixed range: plotly draws nothing where it finds shared ones itself beside fixed ones
@@ -139,8 +147,7 @@ def _draw(figure: go.Figure, line: AttentionLine, row: int, column: int) -> None
     shift = OFFSET * (1 if line.model == MERGED else -1)
     figure.add_scatter(
         x=[p.layer + shift for p in line.points], y=[p.cost for p in line.points],
-        mode="lines+markers", name=plain(model_label(line.model)), legendgroup=line.model,
-        showlegend=row == 1 and column == 1,
+        mode="lines+markers", name=plain(model_label(line.model)), showlegend=False,
         line={"color": colour, "dash": dash, "width": 2},
         marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
         error_y=interval_bars([(p.cost, p.low, p.high) for p in line.points], colour),
@@ -159,7 +166,4 @@ def _mark(figure: go.Figure, data: AttentionDepth, rows: int, columns: int) -> N
                     fillcolor=FAINT, opacity=0.75, line_width=0,
                 )  # fmt: skip
     if data.chosen:
-        figure.add_scatter(
-            x=[None], y=[None], mode="markers", name="Chosen layers", hoverinfo="skip",
-            marker={"color": FAINT, "symbol": "square", "size": 12},
-        )  # fmt: skip
+        add_band_key(figure)

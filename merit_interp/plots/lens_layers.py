@@ -20,6 +20,8 @@ from merit_interp.plots.style import (
     GREY,
     INK,
     SKILL_MARKS,
+    add_band_key,
+    add_key,
     interval_bars,
     plain,
     skills_in_order,
@@ -138,8 +140,22 @@ def draw_lens(data: LensLines) -> go.Figure:
         figure.update_yaxes(title_text="Margin (nats)", row=row, col=1)
         if has_change:
             figure.update_yaxes(title_text="Change (nats)", row=row, col=2)
+    for model in dict.fromkeys(line.model for line in data.lines if line.model != CHANGE):
+        add_line_key(figure, model)
     _layer_axes(figure, data, count, columns)
     return figure.update_layout(margin_t=figure.layout.margin.t + 20)
+
+
+def add_line_key(figure: go.Figure, model: str) -> None:
+    """A model's entry in the legend: its dash and symbol, in ink, as skills have the colours."""
+    colour = GREY if model in (VLM, BACKBONE) else INK
+    symbol, dash = LOOKS.get(model, ("circle", "solid"))
+    add_key(
+        figure, model_label(model), mode="lines+markers",
+        line={"color": colour, "dash": dash, "width": 2},
+        marker={"symbol": symbol, "size": 7, "color": colour,
+                "line": {"width": 2, "color": colour}},
+    )  # fmt: skip
 
 
 def _draw(figure: go.Figure, line: LensLine, shift: float, row: int, column: int) -> None:
@@ -147,8 +163,7 @@ def _draw(figure: go.Figure, line: LensLine, shift: float, row: int, column: int
     symbol, dash = LOOKS.get(line.model, ("circle", "solid"))
     figure.add_scatter(
         x=[p.layer + shift for p in line.points], y=[p.cost for p in line.points],
-        mode="lines+markers", name=plain(line_label(line.model)), legendgroup=line.model,
-        showlegend=row == 1 and column == 1,
+        mode="lines+markers", name=plain(line_label(line.model)), showlegend=False,
         line={"color": colour, "dash": dash, "width": 2},
         marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
         error_y=interval_bars([(p.cost, p.low, p.high) for p in line.points], colour),
@@ -179,7 +194,4 @@ def _layer_axes(figure: go.Figure, data: LensLines, row: int, columns: int) -> N
     for column in range(1, columns + 1):
         figure.update_xaxes(title_text="After text layer (in: embedding)", row=row, col=column)
     if data.chosen:
-        figure.add_scatter(
-            x=[None], y=[None], mode="markers", name="Chosen layers", hoverinfo="skip",
-            marker={"color": FAINT, "symbol": "square", "size": 12},
-        )  # fmt: skip
+        add_band_key(figure)

@@ -12,16 +12,20 @@ from dataclasses import dataclass
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
-from merit_interp.plots.masking_layers import MOST_LABELLED_LAYERS, single_layers
-from merit_interp.plots.style import INK, PERCEPTION, REASONING, SKILL_MARKS, plain, styled
+from merit_interp.plots.cells import CellText, write_cells
+from merit_interp.plots.masking_layers import MOST_LABELLED_LAYERS, UNIT, LayerCost, single_layers
+from merit_interp.plots.signed_colours import CROSS, marked_number, signed_colour, signed_scale
+from merit_interp.plots.style import INK, SKILL_MARKS, plain, styled
 from merit_interp.tables.model_names import model_label
+from merit_interp.tables.number_text import number_text
 
 ROW_PIXELS = 26
-FIELD_PIXELS, UNNUMBERED_PIXELS = 34, 12
+FIELD_PIXELS, UNNUMBERED_PIXELS = 48, 12
 """Width that a field needs with its number, and without."""
-# nothing is white; what hurts and what helps differ in colour and, in grey print, by their sign
-DIVERGING = ((0.0, PERCEPTION.colour), (0.5, "#ffffff"), (1.0, REASONING.colour))
+CROSSED = f"{CROSS}: interval holds zero"
+"""What a title says of the cross."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class LayerCategories:
     model: str
     rows: tuple[tuple[str, str], ...]
     """(skill, category), reasoning first."""
-    costs: tuple[tuple[float, ...], ...]
-    """(rows, layers) mean drop of the right option's margin, in nats."""
+    costs: tuple[tuple[LayerCost, ...], ...]
+    """(rows, layers) mean drop of the right option's margin, in nats, with its interval."""
     n_items: tuple[int, ...]
     """Questions of each row."""
     chosen: tuple[int, ...]
@@ -47,8 +51,11 @@ class LayerCategories:
         """The figure in words."""
         parts = []
         for (_, category), costs in zip(self.rows, self.costs, strict=True):
-            top = max(range(len(costs)), key=lambda layer: costs[layer])
-            parts.append(f"{category} needs layer {top} most ({costs[top]:.2f} nats)")
+            top = max(costs, key=lambda cost: cost.cost)
+            beyond = "" if top.leaves_zero_out else ", not beyond its interval"
+            number = number_text(top.cost, 2)
+            name = category.replace("_", " ")
+            parts.append(f"{name} needs layer {top.layer} most ({number} nats{beyond})")
         return "; ".join(parts) + "." if parts else "The questions have no categories."
 
 
@@ -71,44 +78,68 @@ def layer_categories(layers: pd.DataFrame, *, model: str, chosen: Sequence[int])
     for skill, category in names:
         own = singles[(singles["skill"] == skill) & (singles["category"] == category)]
         own = own.sort_values("layer")
-        costs.append(tuple(map(float, own["cost"])))
+        costs.append(
+            tuple(
+                LayerCost(int(layer), skill, float(cost), float(low), float(high))
+                for layer, cost, low, high in own[["layer", "cost", "low", "high"]].itertuples(
+                    index=False
+                )
+            )
+        )
         n_items.append(int(own["n_items"].max()))
     return LayerCategories(model, tuple(names), tuple(costs), tuple(n_items), tuple(chosen))
 
 
 def draw_layer_categories(data: LayerCategories) -> go.Figure:
-    """Layers across, categories down; blue costs, orange helps; chosen layers in bold."""
-    most = max((abs(cost) for row in data.costs for cost in row), default=1.0) or 1.0
+    """Layers across, categories down; blue costs, orange helps; chosen layers in bold.
+
+    A cross marks a cost whose interval holds zero.
+    """
+    most = max((abs(c.cost) for row in data.costs for c in row), default=1.0) or 1.0
     labels = [
         f"{plain(category.replace('_', ' '))} (n={n})"
         for (_, category), n in zip(data.rows, data.n_items, strict=True)
     ]
     numbers = data.n_layers <= MOST_LABELLED_LAYERS
-    figure = go.Figure()
+    figure = make_subplots(rows=1, cols=1)
     figure.add_heatmap(
-        x=list(range(data.n_layers)), y=list(range(len(labels))), z=data.costs,
-        zmin=-most, zmax=most, colorscale=[list(stop) for stop in DIVERGING],
-        xgap=2, ygap=2, texttemplate="%{z:.1f}" if numbers else None, textfont={"size": 11},
+        x=list(range(data.n_layers)), y=list(range(len(labels))),
+        z=[[c.cost for c in row] for row in data.costs], **signed_scale(most), xgap=2, ygap=2,
         colorbar={"thickness": 10, "outlinewidth": 0, "title": {"text": "nats", "side": "top",
                   "font": {"size": 12}}},
-        customdata=[[label] * data.n_layers for label in labels],
-        hovertemplate="layer %{x}, %{customdata}: %{z:.3f} nats<extra></extra>",
+        customdata=[
+            [f"layer {c.layer}, {label}: {c.text()}" for c in row]
+            for label, row in zip(labels, data.costs, strict=True)
+        ],
+        hovertemplate="%{customdata} nats<extra></extra>",
     )  # fmt: skip
-    title = f"{model_label(data.model)}: cost of each layer to each category (nats of margin)"
+    write_cells(
+        figure,
+        [
+            CellText(
+                c.layer, place,
+                marked_number(c.cost, most, is_shown=c.leaves_zero_out, numbered=numbers),
+                signed_colour(c.cost, most),
+            )
+            for place, row in enumerate(data.costs)
+            for c in row
+        ],
+    )  # fmt: skip
+    title = f"{model_label(data.model)}: cost of each layer to each category ({UNIT}; {CROSSED})"
     height = 140 + ROW_PIXELS * max(1, len(labels))
     # beside the fields the names of categories and the scale
     readable = 210 + (FIELD_PIXELS if numbers else UNNUMBERED_PIXELS) * data.n_layers
     styled(figure, title=title, height=height, readable=readable)
     figure.update_layout(margin_t=48)
     figure.update_yaxes(
-        tickvals=list(range(len(labels))), ticktext=labels, autorange="reversed",
+        tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.5, -0.5],
         showgrid=False, ticks="",
     )  # fmt: skip
     step = 1 if numbers else 4
     shown = range(0, data.n_layers, step)
     figure.update_xaxes(
         title_text="Masked text layer (the chosen in bold)", showgrid=False,
-        tickvals=list(shown),
+        tickvals=list(shown), range=[-0.5, data.n_layers - 0.5],
         ticktext=[f"<b>{n}</b>" if n in data.chosen else str(n) for n in shown],
     )  # fmt: skip
     n_reasoning = sum(skill == "reasoning" for skill, _ in data.rows)

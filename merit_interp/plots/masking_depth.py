@@ -15,7 +15,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from merit_interp.plots.masking_layers import (
+    UNIT,
     LayerCost,
+    cost_range,
     layer_axis,
     layer_importance,
     mark_layers,
@@ -24,6 +26,8 @@ from merit_interp.plots.style import (
     GREY,
     INK,
     SKILL_MARKS,
+    add_band_key,
+    add_key,
     interval_bars,
     plain,
     skills_in_order,
@@ -31,6 +35,7 @@ from merit_interp.plots.style import (
 )
 from merit_interp.tables.masking_depth import BEFORE_AFTER, DepthMap, DepthNumber
 from merit_interp.tables.model_names import MERGED, VLM, in_listing_order, model_label
+from merit_interp.tables.number_text import number_ends, number_text
 
 PANEL_PIXELS = 250
 OFFSET = 0.09
@@ -65,24 +70,23 @@ class DepthProfiles:
         """The figure in words."""
         parts = [
             f"{SKILL_MARKS[p.skill].label} in {model_label(p.model)}: centre of mass "
-            f"{number_text(p.centre)}, carried by {number_text(p.participation)} layers."
+            f"{depth_text(p.centre)}, carried by {depth_text(p.participation)} layers."
             for p in self.profiles
         ]
         parts += [
-            f"{SKILL_MARKS[c.skill].label}: rank correlation before and after {number_text(c)}."
+            f"{SKILL_MARKS[c.skill].label}: rank correlation before and after {depth_text(c)}."
             for c in self.correlations
         ]
         return " ".join(parts)
 
 
-def number_text(number: DepthNumber | None) -> str:
+def depth_text(number: DepthNumber | None) -> str:
     """A number with its interval."""
     if number is None or number.estimate != number.estimate:
         return "undefined (nothing is lost)"
     if number.low != number.low:
-        return f"{number.estimate:.2f} (no interval)"
-    text = f"{number.estimate:.2f} ({number.low:.2f} to {number.high:.2f})"
-    return text.replace("-", "−")
+        return f"{number_text(number.estimate, 2)} (no interval)"
+    return f"{number_text(number.estimate, 2)} ({number_ends(number.low, number.high, 2)})"
 
 
 def depth_profiles(
@@ -133,20 +137,52 @@ def draw_depth(data: DepthProfiles) -> go.Figure:
         subplot_titles=[_panel_title(data, skill) for skill in skills] or None,
     )  # fmt: skip
     figure.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left")
-    title = "Where each skill lies over depth (nats of margin)"
-    styled(figure, title=title, height=height, readable=530)
+    title = (
+        f"How much each skill needs each layer: cost of masking it alone ({UNIT}, 95% intervals)"
+    )
+    styled(figure, title=title, height=height, readable=640)
+    low, top = cost_range([cost for profile in data.profiles for cost in profile.costs])
     for row, skill in enumerate(skills, start=1):
         own = [p for p in data.profiles if p.skill == skill]
-        top = max(max(c.cost, c.high if c.high == c.high else c.cost) for p in own for c in p.costs)
         for order, model in enumerate(in_listing_order(p.model for p in own)):
             profile = next(p for p in own if p.model == model)
             _draw_profile(figure, profile, OFFSET * (2 * order - len(own) + 1), row)
             _draw_centre(figure, profile, top * (1.1 + 0.12 * order), row)
         mark_layers(figure, data.chosen, row)
-        figure.update_yaxes(title_text="Cost (nats)", row=row, col=1)
+        ends = [low - 0.06 * (top - low), 1.32 * top]
+        figure.update_yaxes(title_text="Cost (nats)", range=ends, row=row, col=1)
+    _add_keys(figure, data)
     layer_axis(figure, data.n_layers, row=count)
     # the first panel's title stands between legend and panel
     return figure.update_layout(margin_t=figure.layout.margin.t + 20)
+
+
+def _add_keys(figure: go.Figure, data: DepthProfiles) -> None:
+    """What the marks mean, in grey and ink, as the skills have the colours."""
+    for model in in_listing_order(p.model for p in data.profiles):
+        colour = GREY if model == VLM else INK
+        add_key(
+            figure, _name(model), mode="lines+markers",
+            line={"color": colour, "dash": DASHES.get(model, "dash"), "width": 2},
+            marker={"symbol": _symbol(model), "size": 7, "color": colour,
+                    "line": {"width": 2, "color": colour}},
+        )  # fmt: skip
+    if any(p.centre is not None for p in data.profiles):
+        look = {"symbol": "triangle-down", "size": 12, "color": INK}
+        line = {"color": INK, "width": 2}
+        add_key(
+            figure, "Centre of mass, 95% interval", mode="lines+markers", marker=look, line=line
+        )
+    if data.chosen:
+        add_band_key(figure)
+
+
+def _name(model: str) -> str:
+    return {VLM: "Before (VLM)", MERGED: "After (merged)"}.get(model, model_label(model))
+
+
+def _symbol(model: str) -> str:
+    return "circle-open" if model == VLM else "circle"
 
 
 def _panel_title(data: DepthProfiles, skill: str) -> str:
@@ -154,25 +190,21 @@ def _panel_title(data: DepthProfiles, skill: str) -> str:
     found = next((c for c in data.correlations if c.skill == skill), None)
     if found is None:
         return label
-    return f"{label}  rank correlation before and after {number_text(found)}"
+    return f"{label}  rank correlation before and after {depth_text(found)}"
 
 
 def _draw_profile(figure: go.Figure, profile: DepthProfile, shift: float, row: int) -> None:
     colour = _colour(profile)
     dash = DASHES.get(profile.model, "dash")
-    symbol = "circle-open" if profile.model == VLM else "circle"
-    name = {VLM: "Before (VLM)", MERGED: "After (merged)"}.get(
-        profile.model, model_label(profile.model)
-    )
+    name = plain(_name(profile.model))
     figure.add_scatter(
         x=[c.layer + shift for c in profile.costs], y=[c.cost for c in profile.costs],
-        mode="lines+markers", name=plain(name), legendgroup=profile.model, showlegend=row == 1,
+        mode="lines+markers", name=name, showlegend=False,
         line={"color": colour, "dash": dash, "width": 2},
-        marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
+        marker={"symbol": _symbol(profile.model), "size": 7, "line": {"width": 2, "color": colour}},
         error_y=interval_bars([(p.cost, p.low, p.high) for p in profile.costs], colour),
-        customdata=[(c.layer, c.low, c.high) for c in profile.costs],
-        hovertemplate=plain(name) + ", layer %{customdata[0]}: %{y:.3f} (%{customdata[1]:.3f} to "
-        "%{customdata[2]:.3f})<extra></extra>",
+        customdata=[f"layer {c.layer}: {c.text()}" for c in profile.costs],
+        hovertemplate=name + ", %{customdata}<extra></extra>",
         row=row, col=1,
     )  # fmt: skip
 
@@ -185,13 +217,13 @@ def _draw_centre(figure: go.Figure, profile: DepthProfile, level: float, row: in
     ends = [centre.low, centre.high] if centre.low == centre.low else [centre.estimate] * 2
     figure.add_scatter(
         x=ends, y=[level] * 2, mode="lines", line={"color": colour, "width": 2},
-        legendgroup=profile.model, showlegend=False, hoverinfo="skip", row=row, col=1,
+        showlegend=False, hoverinfo="skip", row=row, col=1,
     )  # fmt: skip
     figure.add_scatter(
         x=[centre.estimate], y=[level], mode="markers",
         marker={"symbol": "triangle-down", "size": 12, "color": colour},
-        legendgroup=profile.model, showlegend=False, row=row, col=1,
-        hovertemplate=f"centre of mass {number_text(centre)}<extra></extra>",
+        showlegend=False, row=row, col=1,
+        hovertemplate=f"centre of mass {depth_text(centre)}<extra></extra>",
     )  # fmt: skip
 
 

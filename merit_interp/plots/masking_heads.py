@@ -13,7 +13,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from merit_interp.plots.masking_categories import DIVERGING, ROW_PIXELS
+from merit_interp.plots.cells import CellText, write_cells
+from merit_interp.plots.masking_categories import CROSSED, FIELD_PIXELS, ROW_PIXELS
+from merit_interp.plots.masking_layers import UNIT, LayerCost
+from merit_interp.plots.signed_colours import marked_number, signed_colour, signed_scale
 from merit_interp.plots.style import (
     INK,
     SKILL_MARKS,
@@ -21,6 +24,7 @@ from merit_interp.plots.style import (
     styled,
 )
 from merit_interp.tables.model_names import model_label
+from merit_interp.tables.number_text import number_text
 
 MOST_NUMBERED = 200
 """With more heads the numbers in the fields would touch."""
@@ -32,21 +36,21 @@ class HeadCosts:
 
     model: str
     skills: tuple[str, ...]
-    costs: tuple[tuple[tuple[float, ...], ...], ...]
-    """(skills, layers, heads) mean drop of the right option's margin, in nats."""
+    costs: tuple[tuple[tuple[LayerCost, ...], ...], ...]
+    """(skills, layers, heads) mean drop of the right option's margin, in nats, with intervals."""
 
     def describe(self) -> str:
         """The figure in words."""
         sentences = []
         for skill, rows in zip(self.skills, self.costs, strict=True):
-            cost, layer, head = max(
-                (cost, layer, head)
-                for layer, row in enumerate(rows)
-                for head, cost in enumerate(row)
-            )  # fmt: skip
+            top, head = max(
+                ((cost, head) for row in rows for head, cost in enumerate(row)),
+                key=lambda pair: pair[0].cost,
+            )
+            beyond = "" if top.leaves_zero_out else " (not beyond its interval)"
             sentences.append(
-                f"{SKILL_MARKS[skill].label} loses most, {cost:.2f} nats of margin, by masking "
-                f"head {head} of layer {layer}."
+                f"{SKILL_MARKS[skill].label} loses most, {number_text(top.cost, 2)} {UNIT}, by "
+                f"masking head {head} of layer {top.layer}{beyond}."
             )
         return " ".join(sentences) or "No head was masked alone."
 
@@ -68,17 +72,25 @@ def head_costs(layers: pd.DataFrame, *, model: str) -> HeadCosts:
     skills = skills_in_order(rows["skill"])
     costs = []
     for skill in skills:
-        table = rows[rows["skill"] == skill].pivot_table(
-            index="layer", columns="head", values="cost"
-        )  # fmt: skip
-        costs.append(tuple(tuple(map(float, line)) for line in table.to_numpy()))
+        own = rows[rows["skill"] == skill].sort_values(["layer", "head"])
+        costs.append(
+            tuple(
+                tuple(
+                    LayerCost(int(layer), skill, float(cost), float(low), float(high))
+                    for layer, cost, low, high in line[["layer", "cost", "low", "high"]].itertuples(
+                        index=False
+                    )
+                )
+                for _, line in own.groupby("layer")
+            )
+        )
     return HeadCosts(model, skills, tuple(costs))
 
 
 def draw_head_costs(data: HeadCosts) -> go.Figure:
-    """Heads across, layers down, one panel a skill; blue costs, orange helps."""
+    """Heads across, layers down, one panel a skill; blue costs, orange helps; a cross as there."""
     count = max(1, len(data.skills))
-    values = [cost for rows in data.costs for row in rows for cost in row]
+    values = [c.cost for rows in data.costs for row in rows for c in row]
     most = max(map(abs, values), default=1.0) or 1.0
     n_layers = len(data.costs[0]) if data.costs else 1
     figure = make_subplots(
@@ -89,18 +101,35 @@ def draw_head_costs(data: HeadCosts) -> go.Figure:
     numbered = len(values) <= MOST_NUMBERED
     for column, rows in enumerate(data.costs, start=1):
         figure.add_heatmap(
-            z=rows, zmin=-most, zmax=most, colorscale=[list(stop) for stop in DIVERGING],
+            z=[[c.cost for c in row] for row in rows], **signed_scale(most),
             xgap=2, ygap=2, showscale=column == 1,
-            texttemplate="%{z:.1f}" if numbered else None, textfont={"size": 11},
             colorbar={"thickness": 10, "outlinewidth": 0,
                       "title": {"text": "nats", "side": "top", "font": {"size": 12}}},
-            hovertemplate="layer %{y}, head %{x}: %{z:.3f} nats<extra></extra>",
+            customdata=[
+                [f"layer {c.layer}, head {head}: {c.text()}" for head, c in enumerate(row)]
+                for row in rows
+            ],
+            hovertemplate="%{customdata} nats<extra></extra>", row=1, col=column,
+        )  # fmt: skip
+        cells = [
+            CellText(
+                head, c.layer,
+                marked_number(c.cost, most, is_shown=c.leaves_zero_out, numbered=numbered),
+                signed_colour(c.cost, most),
+            )
+            for row in rows
+            for head, c in enumerate(row)
+        ]  # fmt: skip
+        write_cells(figure, cells, col=column)
+        # the texts would widen the ranges
+        figure.update_xaxes(
+            title_text="Head", dtick=1 if numbered else None, range=[-0.5, len(rows[0]) - 0.5],
             row=1, col=column,
         )  # fmt: skip
-        figure.update_xaxes(title_text="Head", dtick=1 if numbered else None, row=1, col=column)
-    title = f"{model_label(data.model)}: cost of masking each head alone (nats of margin)"
-    readable = 120 + 260 * count
+    title = f"{model_label(data.model)}: cost of masking each head alone ({UNIT}; {CROSSED})"
+    n_heads = len(data.costs[0][0]) if data.costs else 1
+    readable = 120 + count * max(260, 40 + FIELD_PIXELS * n_heads if numbered else 0)
     styled(figure, title=title, height=170 + ROW_PIXELS * n_layers, readable=readable)
     figure.update_xaxes(showgrid=False)
-    figure.update_yaxes(autorange="reversed", showgrid=False, dtick=1 if numbered else None)
+    figure.update_yaxes(range=[n_layers - 0.5, -0.5], showgrid=False, dtick=1 if numbered else None)
     return figure.update_yaxes(title_text="Layer", row=1, col=1)

@@ -7,7 +7,8 @@ This file must not know how layers were masked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,6 +20,7 @@ from merit_interp.plots.style import (
     GREY,
     INK,
     SKILL_MARKS,
+    add_band_key,
     interval_bars,
     plain,
     skills_in_order,
@@ -46,6 +48,11 @@ class LayerCost:
     low: float
     """End of the 95% interval over videos; NaN where undefined."""
     high: float
+
+    @property
+    def leaves_zero_out(self) -> bool:
+        """Whether the interval lies on one side of zero; an undefined one does not."""
+        return self.low > 0 or self.high < 0
 
     def text(self, digits: int = 3) -> str:
         """The cost with its interval."""
@@ -123,19 +130,32 @@ def draw_layer_importance(data: LayerImportance) -> go.Figure:
         subplot_titles=titles if titles else None,
     )  # fmt: skip
     figure.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left")
-    styled(figure, title=f"Cost of masking each layer alone ({UNIT})", height=height)
+    styled(
+        figure,
+        title=f"Cost of masking each layer alone ({UNIT}, 95% intervals by video)",
+        height=height,
+    )
+    # one range, so that a fall from one panel to the next is seen as one
+    low, high = cost_range([cost for _, costs in data.panels for cost in costs])
     for row, (_, costs) in enumerate(data.panels, start=1):
         _draw_costs(figure, costs, row)
         mark_layers(figure, data.chosen, row)
-        figure.update_yaxes(title_text="Cost (nats)", row=row, col=1)
+        margin = 0.06 * (high - low)
+        figure.update_yaxes(
+            title_text="Cost (nats)", range=[low - margin, high + margin], row=row, col=1
+        )
     if data.chosen:
-        figure.add_scatter(
-            x=[None], y=[None], mode="markers", name="Chosen layers", hoverinfo="skip",
-            marker={"color": FAINT, "symbol": "square", "size": 12},
-        )  # fmt: skip
+        add_band_key(figure)
     layer_axis(figure, data.n_layers, row=count)
     # the first panel's title stands between legend and panel
     return figure.update_layout(margin_t=figure.layout.margin.t + 20)
+
+
+def cost_range(costs: Iterable[LayerCost]) -> tuple[float, float]:
+    """From the least to the greatest of zero, all costs and the ends of their intervals."""
+    ends = [end for c in costs for end in (c.cost, c.low, c.high) if not math.isnan(end)]
+    low, high = min(ends, default=0.0), max(ends, default=0.0)
+    return min(low, 0.0), max(high, 0.0) or 1.0
 
 
 def _draw_costs(figure: go.Figure, costs: Sequence[LayerCost], row: int) -> None:

@@ -7,12 +7,15 @@ This file must not know how the trials were proposed, nor how the winner was cho
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from merit_interp.plots.style import GREY, INK, REASONING, plain, styled
+from merit_interp.plots.style import GREY, INK, REASONING, interval_bars, plain, styled
+from merit_interp.tables.number_text import signed_ends, signed_text
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,34 @@ class ParetoTrial:
 
 
 @dataclass(frozen=True)
+class ValidatedChange:
+    """The chosen recipe on the validation split, whose items did not propose it."""
+
+    delta_tr: tuple[float, float, float]
+    """Change on reasoning, and the ends of its 95% interval by video."""
+    delta_tp: tuple[float, float, float]
+
+    @property
+    def words(self) -> str:
+        """Both changes with their intervals."""
+        changes = (
+            f"{skill} {signed_text(change, 3)} ({signed_ends(low, high, 3)})"
+            for skill, (change, low, high) in (
+                ("reasoning", self.delta_tr), ("perception", self.delta_tp),
+            )
+        )  # fmt: skip
+        return ", ".join(changes)
+
+
+@dataclass(frozen=True)
 class Pareto:
     """All trials of a search, by falling change on perception."""
 
     trials: tuple[ParetoTrial, ...]
     unit: str
     """Unit of both changes."""
+    validated: ValidatedChange | None = None
+    """None where the search did not end in one of its trials, or did not record it."""
 
     @property
     def front(self) -> tuple[ParetoTrial, ...]:
@@ -53,19 +78,23 @@ class Pareto:
         text = f"{len(self.trials)} trials, {len(self.front)} of them on the Pareto front."
         if self.chosen is None:
             return f"{text} None of them was chosen."
-        return (
-            f"{text} The chosen recipe, trial {self.chosen.number}, changed reasoning by "
-            f"{self.chosen.delta_tr:+.3f} and perception by {self.chosen.delta_tp:+.3f} "
-            f"{self.unit} on the search split."
+        text += (
+            f" The chosen recipe, trial {self.chosen.number}, changed reasoning by "
+            f"{signed_text(self.chosen.delta_tr, 3)} and perception by "
+            f"{signed_text(self.chosen.delta_tp, 3)} {self.unit} on the search split"
         )
+        if self.validated is None:
+            return f"{text}."
+        return f"{text}, and on validation: {self.validated.words} {self.unit}."
 
 
-def pareto(trials: pd.DataFrame, *, unit: str) -> Pareto:
-    """The trials of the search split.
+def pareto(trials: pd.DataFrame, *, unit: str, search: Mapping[str, Any] | None = None) -> Pareto:
+    """The trials of the search split, and what became of the chosen one on validation.
 
     Args:
         trials: As `tables.item_frames.trial_frame` returns it.
         unit: Unit of `delta_tr` and `delta_tp`, for the axes.
+        search: What the chosen recipe says of its search (`Recipe.search`).
     """
     rows = trials[trials["split"] == "search"].sort_values(
         ["delta_tp", "delta_tr"], ascending=False
@@ -83,7 +112,24 @@ def pareto(trials: pd.DataFrame, *, unit: str) -> Pareto:
             )
         ),
         unit,
+        _validated(search or {}) if rows["is_chosen"].any() else None,
     )
+
+
+def _validated(search: Mapping[str, Any]) -> ValidatedChange | None:
+    measure = {"margin": "margin_nats"}.get(str(search.get("objective")), "accuracy")
+    try:
+        found = [
+            search["scores"]["validation"][skill][measure] for skill in ("reasoning", "perception")
+        ]
+        tr, tp = (
+            (float(change["delta"]), float(change["low"]), float(change["high"]))
+            for change in found
+        )
+    # a recipe's search is whatever wrote it, by hand or by an earlier version
+    except (KeyError, TypeError, ValueError):
+        return None
+    return ValidatedChange(tr, tp)
 
 
 def draw_pareto(data: Pareto) -> go.Figure:
@@ -109,6 +155,8 @@ def draw_pareto(data: Pareto) -> go.Figure:
             marker={"color": "white", "symbol": "star", "size": 17,
                     "line": {"color": INK, "width": 2}},
         )  # fmt: skip
+    if data.validated is not None:
+        _draw_validated(figure, data.validated)
     styled(figure, title=f"Reasoning against perception, every trial ({data.unit})", height=440)
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
     figure.add_vline(x=0, line={"color": GREY, "width": 1})
@@ -117,11 +165,25 @@ def draw_pareto(data: Pareto) -> go.Figure:
     return figure
 
 
+def _draw_validated(figure: go.Figure, change: ValidatedChange) -> None:
+    """Beside the star, which has no interval: it was picked for lying where it lies."""
+    figure.add_scatter(
+        x=[change.delta_tp[0]], y=[change.delta_tr[0]], mode="markers",
+        name="The same on validation, 95% intervals",
+        marker={"color": INK, "symbol": "diamond", "size": 9},
+        error_x=interval_bars([change.delta_tp], INK),
+        error_y=interval_bars([change.delta_tr], INK),
+        hovertemplate=f"on validation: {change.words}<extra></extra>",
+    )  # fmt: skip
+
+
 def _points(trials: list[ParetoTrial] | tuple[ParetoTrial, ...]) -> dict[str, object]:
     return {
         "x": [trial.delta_tp for trial in trials],
         "y": [trial.delta_tr for trial in trials],
-        "customdata": [trial.number for trial in trials],
-        "hovertemplate": "trial %{customdata}: reasoning %{y:+.3f}, perception %{x:+.3f}"
-        "<extra></extra>",
+        "customdata": [
+            (t.number, signed_text(t.delta_tr, 3), signed_text(t.delta_tp, 3)) for t in trials
+        ],
+        "hovertemplate": "trial %{customdata[0]}: reasoning %{customdata[1]}, perception "
+        "%{customdata[2]}<extra></extra>",
     }

@@ -14,7 +14,7 @@ from typing import Any
 
 from merit_interp.plots.cells import scale_colour
 from merit_interp.plots.style import REASONING
-from merit_interp.tables.number_text import MINUS
+from merit_interp.tables.number_text import MINUS, number_text
 
 SIGNED = (
     (0.0, "#c2410c"),
@@ -24,6 +24,8 @@ SIGNED = (
     (1.0, REASONING.colour),
 )
 """From least to greatest; zero is white."""
+CROSS = "×"
+"""Of a number that is not shown to differ from zero."""
 
 
 def signed_scale(limit: float) -> dict[str, Any]:
@@ -44,6 +46,20 @@ def signed_colour(value: float, limit: float) -> str:
         limit: As in `signed_scale`.
     """
     return scale_colour(SIGNED, (value / limit if limit > 0 else 0.0) / 2 + 0.5)
+
+
+def marked_number(value: float, limit: float, *, is_shown: bool, numbered: bool) -> str:
+    """What stands in a cell: its number, and a cross where zero is not ruled out.
+
+    Args:
+        value: The number.
+        limit: As in `signed_scale`.
+        is_shown: Whether the number's interval leaves zero out.
+        numbered: Whether the cell has room for the number; else a minus stands for it.
+    """
+    if numbered:
+        return f"{number_text(value)}{'' if is_shown else ' ' + CROSS}"
+    return minus_signs([[value]], limit)[0][0] if is_shown else CROSS
 
 
 def minus_signs(rows: Sequence[Sequence[float | None]], limit: float) -> list[list[str]]:

@@ -91,6 +91,24 @@ def _length(distance: float, scale: float) -> float:
     return 0.0 if math.isnan(distance) else scale * distance
 
 
+def add_key(figure: go.Figure, name: str, *, mode: str = "markers", **look: object) -> None:
+    """An entry of the legend that no trace has in its own colours, as panels differ in colour.
+
+    Args:
+        figure: Changed in place; its entries stand in the order of their traces.
+        name: What the entry says; plain text.
+        mode: Plotly's: markers, lines or both.
+        look: `marker` and `line` of the entry.
+    """
+    figure.add_scatter(x=[None], y=[None], mode=mode, name=plain(name), hoverinfo="skip", **look)
+
+
+def add_band_key(figure: go.Figure) -> None:
+    """The entry of the bands behind the chosen layers."""
+    marker = {"color": FAINT, "symbol": "square", "size": 12, "line": {"color": GREY, "width": 0.5}}
+    add_key(figure, "Chosen layers", marker=marker)
+
+
 def untitled(figure: go.Figure) -> go.Figure:
     """The same figure without its title, for a page that sets the title as its own text."""
     bare = go.Figure(figure)

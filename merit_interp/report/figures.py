@@ -89,8 +89,16 @@ def control_figures(findings: Findings) -> dict[str, NamedFigure]:
 
 CONTROLS_CAPTION = (
     "A tick is the accuracy on the video, a mark with its interval that under the control, both "
-    "over the same questions; the line between them is the drop."
+    "over the same questions; the line between them is the drop. A tick has no interval here: the "
+    "table has it, and that of the drop, which is what decides."
 )
+
+
+PARETO_CAPTION = (
+    "Up is better reasoning, right is better perception. Trials and star have no interval: they are "
+    "on the items that the search looked at."
+)
+DIAMOND = " The diamond is the chosen recipe on validation, with its 95% intervals by video."
 
 
 def search_figures(findings: Findings) -> list[NamedFigure]:
@@ -98,7 +106,8 @@ def search_figures(findings: Findings) -> list[NamedFigure]:
     if findings.trials.empty:
         return []
     history = search_history(findings.trials, unit=findings.unit)
-    front = pareto(findings.trials, unit=findings.unit)
+    recipe = findings.run.recipe
+    front = pareto(findings.trials, unit=findings.unit, search=recipe.search if recipe else None)
     landscape = search_landscape(findings.trials, n_layers=findings.n_layers)
     return [
         NamedFigure(
@@ -111,7 +120,7 @@ def search_figures(findings: Findings) -> list[NamedFigure]:
             "pareto",
             draw_pareto(front),
             front.describe(),
-            "Up is better reasoning, right is better perception.",
+            PARETO_CAPTION + (DIAMOND if front.validated else ""),
         ),
         NamedFigure(
             "search-landscape",

@@ -9,20 +9,23 @@ it stands, and must not compute a number.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from merit_interp.plots.masking_categories import draw_layer_categories, layer_categories
-from merit_interp.plots.masking_depth import depth_profiles, draw_depth, number_text
+from merit_interp.plots.masking_depth import depth_profiles, depth_text, draw_depth
 from merit_interp.plots.masking_heads import draw_head_costs, head_costs
 from merit_interp.plots.masking_layers import draw_layer_importance, layer_importance
 from merit_interp.plots.masking_sets import draw_set_distributions, set_distributions
 from merit_interp.plots.style import SKILL_MARKS
 from merit_interp.report.figures import FIGURES, NamedFigure, write_named
 from merit_interp.report.parts import MASK, part_directory
+from merit_interp.tables.masking_comparison import Comparison
 from merit_interp.tables.masking_depth import BEFORE_AFTER, DepthNumber
 from merit_interp.tables.masking_tables import MaskingFindings, masking_findings
 from merit_interp.tables.model_names import model_label
+from merit_interp.tables.number_text import number_text, signed_ends, signed_text
 
 REPLACEMENTS = {
     "zero": "by nothing",
@@ -45,6 +48,51 @@ NUMBER_NAMES = {
     "rank_correlation": "Rank correlation of the layers",
 }
 """What a reader is shown for the numbers of a depth map."""
+CAPTIONS = {
+    "mask-layers": "Higher: the skill needs the layer more. Bars: 95% intervals over videos.",
+    "mask-sets": "Grey: other sets of as many layers, masked together; the rank is among them. The "
+    "bar across the line: the 95% interval over videos of what the chosen layers cost.",
+    "mask-depth": "Triangles: centres of mass, the mean layer weighted by its cost. Bars: 95% "
+    "intervals over videos.",
+    "mask-categories": "Blue: masking the layer costs the category. Orange: it helps it. A cross "
+    "(×): the 95% interval over videos holds zero; intervals are not corrected for their number.",
+    "mask-heads": "Blue: masking the head costs the skill. Orange: it helps it. A cross (×): the "
+    "95% interval over videos holds zero; intervals are not corrected for their number.",
+}
+"""What helps to read each figure, in the order of the page."""
+OUTCOME_NAMES = {
+    "margin_nats": ("margin", "nats"),
+    "log_prob_nats": ("log-probability", "nats"),
+    "accuracy": ("accuracy", "points"),
+    "kl_nats": ("divergence of the answers", "nats"),
+}
+"""What a reader is shown for what masking changes, and its unit."""
+FAMILY_NAMES = {"together": "all at once", "alone": "one by one"}
+TEST_NAMES = {
+    "reasoning": "reasoning",
+    "perception": "perception",
+    "interaction": "reasoning less perception",
+    "correlation": "reasoning: rank correlation with the coefficient",
+}
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One test of the chosen layers against the others, as text."""
+
+    model: str
+    outcome: str
+    """With its unit."""
+    masked: str
+    """Whether the layers were masked at once or one by one."""
+    cost_to: str
+    more: str
+    """How much more the chosen layers cost than the others."""
+    ends: str
+    """Of its 95% interval."""
+    p: str
+    p_holm: str
+    """A dash where no claim is made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +115,37 @@ class MaskingPart:
         return 0 if effects is None else len(effects.items)
 
     @property
+    def comparison_rows(self) -> list[ComparisonRow]:
+        """All tests of the chosen layers against the others."""
+        return [_comparison_row(test) for test in self.findings.comparisons]
+
+    @property
     def depth_rows(self) -> list[tuple[str, str, str, str]]:
         """Skill, models, number, and its value with its interval."""
         return [
-            (SKILL_MARKS[n.skill].label, _models(n), NUMBER_NAMES[n.name], number_text(n))
+            (SKILL_MARKS[n.skill].label, _models(n), NUMBER_NAMES[n.name], depth_text(n))
             for n in self.findings.depth.numbers
         ]
+
+
+def _comparison_row(test: Comparison) -> ComparisonRow:
+    outcome, unit = OUTCOME_NAMES[test.outcome]
+    # a correlation has no unit, and a share is read in points
+    scale, digits = (100.0, 1) if unit == "points" else (1.0, 3)
+    if test.test == "correlation":
+        scale, digits = 1.0, 2
+    return ComparisonRow(
+        model=model_label(test.model),
+        outcome=f"{outcome} ({unit})",
+        masked=FAMILY_NAMES[test.family],
+        cost_to=TEST_NAMES[test.test],
+        more=signed_text(scale * test.estimate, digits),
+        ends="no interval"
+        if math.isnan(test.low)
+        else signed_ends(scale * test.low, scale * test.high, digits),
+        p=number_text(test.p_value, 3),
+        p_holm=number_text(test.p_holm, 3),
+    )
 
 
 def sweep_directory(run_dir: Path) -> Path | None:
@@ -101,28 +174,22 @@ def masking_figures(findings: MaskingFindings) -> tuple[NamedFigure, ...]:
     categories = layer_categories(layers, model=model, chosen=chosen)
     sets = set_distributions(run, findings.comparisons, model=model)
     depth = depth_profiles(layers, findings.depth, chosen=chosen)
-    figures = [
-        NamedFigure(
-            "mask-layers", draw_layer_importance(importance), importance.describe(),
-            "Higher: the skill needs the layer more. Bands mark the chosen layers.",
-        ),
-        NamedFigure(
-            "mask-depth", draw_depth(depth), depth.describe(),
-            "Triangles: centres of mass with their 95% intervals. Bands: the chosen layers.",
-        ),
-    ]  # fmt: skip
-    if sets.distributions:
-        drawn = draw_set_distributions(sets)
-        caption = "Grey: other sets of as many layers, masked together. Line: the chosen ones."
-        figures.insert(1, NamedFigure("mask-sets", drawn, sets.describe(), caption))
-    if categories.rows:
-        drawn = draw_layer_categories(categories)
-        caption = "Blue: masking the layer costs the category. Orange: it helps it."
-        figures.append(NamedFigure("mask-categories", drawn, categories.describe(), caption))
     heads = head_costs(layers, model=model)
+    drawn = {
+        "mask-layers": (draw_layer_importance(importance), importance.describe()),
+        "mask-depth": (draw_depth(depth), depth.describe()),
+    }
+    if sets.distributions:
+        drawn["mask-sets"] = draw_set_distributions(sets), sets.describe()
+    if categories.rows:
+        drawn["mask-categories"] = draw_layer_categories(categories), categories.describe()
     if heads.skills:
-        figures.append(NamedFigure("mask-heads", draw_head_costs(heads), heads.describe()))
-    return tuple(figures)
+        drawn["mask-heads"] = draw_head_costs(heads), heads.describe()
+    return tuple(
+        NamedFigure(name, *drawn[name], caption)
+        for name, caption in CAPTIONS.items()
+        if name in drawn
+    )
 
 
 def write_masking_figures(findings: MaskingFindings) -> tuple[Path, ...]:

@@ -112,6 +112,19 @@ def costs_of_sets(effects: ModelEffects, outcome: str, skill: str) -> FloatArray
     return means
 
 
+def cost_of_chosen(effects: ModelEffects, outcome: str, test: str, *, seed: int = 0) -> Interval:
+    """What masking the chosen layers together costs, with its interval over videos.
+
+    Args:
+        effects: Of one model.
+        outcome: As in `OUTCOMES`.
+        test: `reasoning`, `perception` or `interaction`, as in `Comparison`.
+        seed: Seed of the bootstrap.
+    """
+    costs = effects.costs[outcome][effects.having("chosen")].mean(axis=0)
+    return _interval(effects, costs, test, seed)
+
+
 def _together(run: MaskingRun, effects: ModelEffects, outcome: str, seed: int) -> list[Comparison]:
     """The chosen set against sets of its size."""
     own, others = effects.having("chosen"), effects.having("size_matched")

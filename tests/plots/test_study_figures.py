@@ -51,8 +51,32 @@ def test_pareto_marks_the_front_and_the_chosen_recipe() -> None:
     assert data.chosen.number == 24
     figure = draw_pareto(data)
     assert len(trace(figure, "Trial").x) + len(trace(figure, "Pareto front").x) == 30
-    assert list(trace(figure, "Chosen recipe").customdata) == [24]
+    (chosen,) = trace(figure, "Chosen recipe").customdata
+    assert chosen[0] == 24
     assert "trial 24" in data.describe()
+    assert data.validated is None
+
+
+def test_the_chosen_recipe_has_its_intervals_on_validation() -> None:
+    reasoning = {"delta": 1.5, "low": 1.0, "high": 2.25}
+    perception = {"delta": -0.25, "low": -0.5, "high": 0.0}
+    search = {
+        "objective": "margin",
+        "scores": {"validation": {"reasoning": {"margin_nats": reasoning},
+                                  "perception": {"margin_nats": perception}}},
+    }  # fmt: skip
+    data = pareto(TRIALS, unit="nats", search=search)
+    mark = trace(draw_pareto(data), "The same on validation, 95% intervals")
+    assert (mark.x, mark.y) == ((-0.25,), (1.5,))
+    assert (mark.error_x.arrayminus, mark.error_x.array) == ((0.25,), (0.25,))
+    assert (mark.error_y.arrayminus, mark.error_y.array) == ((0.5,), (0.75,))
+    assert data.describe().endswith(
+        "on validation: reasoning +1.500 (+1.000 to +2.250), perception −0.250 (−0.500 to 0.000) "
+        "nats."
+    )
+    # a search in shares has its numbers elsewhere, an older one none
+    for other in ({**search, "objective": "accuracy"}, {"objective": "margin"}, {"scores": None}):
+        assert pareto(TRIALS, unit="nats", search=other).validated is None
 
 
 def test_a_search_without_a_winner_has_no_star() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,23 @@ def test_the_section_holds_verdict_figures_and_numbers(study: Path) -> None:
     assert "by nothing, at every token, in every model on the same 96 questions" in " ".join(
         page.split()
     )
+
+
+def test_comparisons_have_units_and_plain_names(study: Path) -> None:
+    part = masking_part(study / "mask")
+    assert part is not None
+    rows = part.comparison_rows
+    assert len(rows) == len(part.findings.comparisons)
+    for row, test in zip(rows, part.findings.comparisons, strict=True):
+        # a share is shown in the points that its column says
+        scale = 100 if test.outcome == "accuracy" and test.test != "correlation" else 1
+        assert ("(points)" in row.outcome) == (test.outcome == "accuracy")
+        shown = float(row.more.replace("−", "-")) if row.more != "–" else math.nan
+        assert shown == pytest.approx(scale * test.estimate, abs=0.06, nan_ok=True)
+        assert "-" not in row.more + row.ends
+        assert (row.p_holm == "–") == math.isnan(test.p_holm)
+    assert {row.masked for row in rows} == {"all at once", "one by one"}
+    assert "_" not in "".join(row.outcome + row.cost_to for row in rows)
 
 
 def test_a_sweep_is_found_in_a_run_or_below_it(study: Path, tmp_path: Path) -> None:
