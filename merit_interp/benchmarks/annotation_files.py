@@ -146,13 +146,12 @@ class Row:
 def _text(value: object) -> str | None:
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # JSON may have NaN, a table writes it for a cell that is empty
-    if not math.isfinite(value):
-        return None
-    # and where cells are empty, it makes a float of 7
-    return str(int(value) if value == int(value) else value)
+    if isinstance(value, float):
+        # JSON may have NaN: a table writes it for an empty cell, and then makes a float of 7
+        if not math.isfinite(value):
+            return None
+        return str(int(value) if value.is_integer() else value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def pairs_of_numbers(value: object, name: str) -> tuple[tuple[float, float], ...]:
