@@ -26,7 +26,12 @@ from merit_interp.attribution.model_states import in_force, model_states
 from merit_interp.attribution.settings import AttributionSettings
 from merit_interp.attribution.video_items import VIDEO, VideoItems, VideoSettings
 from merit_interp.benchmarks.decoding import refuse_failures, write_reports
-from merit_interp.benchmarks.video_controls import VideoControl, check_evidence, checked_controls
+from merit_interp.benchmarks.video_controls import (
+    SHUFFLE_SEED,
+    VideoControl,
+    check_evidence,
+    checked_controls,
+)
 from merit_interp.errors import SettingError
 from merit_interp.merging.control_scores import check_black_frames
 from merit_interp.merging.in_memory import InMemoryMerge
@@ -179,7 +184,7 @@ def _prepared(
         drawn_items(items, settings.limit, settings.seed),
         name,
         VideoSettings(
-            settings.scoring, settings.baseline, settings.seed, decoding=settings.decoding
+            settings.scoring, settings.baseline, SHUFFLE_SEED, decoding=settings.decoding
         ),
         progress=watch.preparing,
     )

@@ -85,6 +85,22 @@ def test_every_model_condition_and_method_has_every_item(run: Path) -> None:
     assert (run / FINISHED_MARKER).exists()
 
 
+def test_a_shuffle_is_the_same_whatever_the_seed(
+    run: Path, recipe: Recipe, sets: dict[str, ItemSet], tmp_path: Path
+) -> None:
+    """As in `evaluate`, so that both can be held against each other."""
+    settings = dataclasses.replace(
+        SETTINGS, controls=False, video_controls=("shuffled",), draws=0, seed=3
+    )
+    attribute_recipe(recipe, sets, settings, tmp_path / "run")
+    one, other = (
+        {(r.model, r.item): r.scores for r in records(path) if r.condition == "shuffled"}
+        for path in (run, tmp_path / "run")
+    )
+    assert other
+    assert {key: one[key] for key in other} == other
+
+
 def test_the_finished_run_says_which_layers_each_control_masks(run: Path, recipe: Recipe) -> None:
     masked = read_attribution(run).masked_layers
     assert set(masked) == {"masked", "masked_others_00"}
