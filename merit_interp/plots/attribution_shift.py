@@ -16,7 +16,17 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from merit_interp.plots.style import FAINT, GREY, INK, SKILL_MARKS, TITLE_PIXELS, plain, styled
+from merit_interp.plots.style import (
+    FAINT,
+    GREY,
+    INK,
+    LEGEND_PIXELS,
+    SKILL_MARKS,
+    TITLE_PIXELS,
+    add_key,
+    plain,
+    styled,
+)
 from merit_interp.tables.attribution_frames import VIDEO
 from merit_interp.tables.attribution_series import Series, draws_averaged
 from merit_interp.tables.model_names import MERGED, RANDOM_LAYERS, VLM
@@ -26,7 +36,7 @@ MODELS = (RANDOM_LAYERS, VLM, MERGED)
 """From left to right: what random layers do, and then the claim."""
 SPREAD = 0.16
 """Half of the width over which a model's points are spread."""
-HEIGHT = 420
+HEIGHT = 444
 
 
 @dataclass(frozen=True)
@@ -149,9 +159,14 @@ def draw_attribution_shift(data: AttributionShift) -> go.Figure:
     title = f"{data.item_set}: attribution on the evidence, item by item"
     styled(figure, title=title, height=HEIGHT, readable=60 + 270 * len(data.panels))
     figure.update_annotations(font={"size": 12, "color": INK})
-    figure.update_layout(margin_t=TITLE_PIXELS + 44, showlegend=False)
+    # each panel has two lines of title, which stand between legend and panel
+    figure.update_layout(margin_t=TITLE_PIXELS + LEGEND_PIXELS + 34)
     for number, panel in enumerate(data.panels, start=1):
         _draw_panel(figure, panel, number)
+    marker = {"color": GREY, "symbol": "circle", "size": 6}
+    add_key(figure, "One item", mode="lines+markers", marker=marker, line={"color": FAINT})
+    mean = {"color": INK, "symbol": "line-ew", "size": 14, "line": {"width": 3, "color": INK}}
+    add_key(figure, "Mean, 95% interval by video", marker=mean)
     figure.update_yaxes(title_text="Points beyond chance", col=1)
     return figure
 
@@ -172,6 +187,7 @@ def _draw_panel(figure: go.Figure, panel: ShiftPanel, number: int) -> None:
         mode="lines",
         line={"color": FAINT, "width": 1},
         hoverinfo="skip",
+        showlegend=False,
         **at,
     )
     figure.add_hline(y=0, line={"color": GREY, "width": 1, "dash": "dot"}, **at)
@@ -179,6 +195,7 @@ def _draw_panel(figure: go.Figure, panel: ShiftPanel, number: int) -> None:
         figure.add_scatter(
             x=place + beside, y=[100 * value for value in column.excess], mode="markers",
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 5, "opacity": 0.55},
+            showlegend=False,
             text=[
                 f"{plain(item)}: {signed_text(100 * value)}"
                 for item, value in zip(panel.items, column.excess, strict=True)
@@ -193,6 +210,7 @@ def _draw_panel(figure: go.Figure, panel: ShiftPanel, number: int) -> None:
                     "line": {"width": 3, "color": INK}},
             error_y={"type": "data", "symmetric": False, "array": bars[:1],
                      "arrayminus": bars[1:], "color": INK, "thickness": 2, "width": 5},
+            showlegend=False,
             hovertemplate=f"mean {signed_text(100 * column.mean)} points<extra></extra>", **at,
         )  # fmt: skip
     figure.update_xaxes(

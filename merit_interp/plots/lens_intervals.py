@@ -18,6 +18,7 @@ from merit_interp.plots.style import (
     GREY,
     INK,
     SKILL_MARKS,
+    add_key,
     interval_bars,
     plain,
     skills_in_order,
@@ -153,6 +154,10 @@ def draw_rows(data: IntervalRows) -> go.Figure:
             shift = 0.2 * (order - (len(series) - 1) / 2)
             _draw(figure, data, own, name, shift, column)
         figure.update_xaxes(title_text=data.axis, row=1, col=column)
+    for name in series:
+        colour = GREY if name == VLM else INK
+        look = {"symbol": SYMBOLS[name], "size": 8, "color": colour}
+        add_key(figure, SERIES[name], marker=look | {"line": {"width": 2, "color": colour}})
     places = list(range(len(data.rows)))
     figure.update_yaxes(
         tickvals=places, ticktext=list(data.rows), range=[len(places) - 0.5, -0.5], showgrid=True
@@ -175,7 +180,7 @@ def _draw(
         colour = INK
     figure.add_scatter(
         x=[v.value for v in own], y=[data.rows.index(v.row) + shift for v in own],
-        mode="markers", name=plain(SERIES[series]), legendgroup=series, showlegend=column == 1,
+        mode="markers", name=plain(SERIES[series]), showlegend=False,
         marker={"symbol": SYMBOLS[series], "size": 8, "color": colour,
                 "line": {"width": 2, "color": colour}},
         error_x=interval_bars([(v.value, v.low, v.high) for v in own], colour),

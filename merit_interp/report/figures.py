@@ -95,8 +95,8 @@ CONTROLS_CAPTION = (
 
 
 PARETO_CAPTION = (
-    "Up is better reasoning, right is better perception. Trials and star have no interval: they are "
-    "on the items that the search looked at."
+    "Up is better reasoning, right is better perception. Trials and star have no interval: they "
+    "are on the items that the search looked at."
 )
 DIAMOND = " The diamond is the chosen recipe on validation, with its 95% intervals by video."
 

@@ -132,7 +132,10 @@ def test_before_and_after_have_the_same_items(findings: AttributionFindings) -> 
     assert "points" in data.describe()
     nothing = dataclasses.replace(first, difference=-0.0001, low=-0.02, high=0.0004)
     assert nothing.text.startswith("0.0 points (95% −2.0 to 0.0)")
-    assert len(draw_attribution_shift(data).data) == 2 * (1 + 2 * 3)
+    drawn = draw_attribution_shift(data).data
+    assert len(drawn) == 2 * (1 + 2 * 3) + 2
+    keys = [trace.name for trace in drawn if trace.showlegend is not False]
+    assert keys == ["One item", "Mean, 95% interval by video"]
 
 
 def test_every_series_is_one_row(findings: AttributionFindings) -> None:

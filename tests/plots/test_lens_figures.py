@@ -17,6 +17,7 @@ from merit_interp.plots.lens_maps import (
     direct_maps,
     draw_head_maps,
 )
+from merit_interp.plots.style import FAINT, GREY, INK
 from merit_interp.tables.lens_tables import LensFindings, lens_findings
 from tests.synthetic_lens import write_lens
 
@@ -112,12 +113,28 @@ def test_many_heads_have_signs_in_place_of_numbers() -> None:
     assert texts == {("0", "−"), ("1", "×")}
 
 
+def test_a_legend_has_no_colour_of_one_panel(findings: LensFindings) -> None:
+    models = ["VLM", "Merged"]
+    for figure, names in (
+        (draw_lens(lens_lines(findings.layers, chosen=(1,))), [*models, "Chosen layers"]),
+        (
+            draw_attention_depth(attention_depth(findings.attention, chosen=(1,))),
+            [*models, "Chosen layers"],
+        ),
+        (draw_rows(direct_rows(findings.direct_groups)), [*models, "Merged minus VLM"]),
+    ):
+        keys = [trace for trace in figure.data if trace.showlegend is not False]
+        assert [key.name for key in keys] == names
+        assert {key.marker.color for key in keys} <= {GREY, INK, FAINT}
+
+
 def test_rows_with_intervals(findings: LensFindings) -> None:
     direct = direct_rows(findings.direct_groups)
     assert len(direct.rows) == 5
     assert len(direct.values) == 2 * 3 * 5
     figure = draw_rows(direct)
-    assert [trace.name for trace in figure.data] == ["VLM", "Merged", "Merged minus VLM"] * 2
+    drawn = [trace for trace in figure.data if trace.x[0] is not None]
+    assert [trace.name for trace in drawn] == ["VLM", "Merged", "Merged minus VLM"] * 2
     costs = cost_rows(findings.heads)
     assert costs.rows == ("1.0", "1.1")
     assert {value.series for value in costs.values} == {"vlm", "merged"}
