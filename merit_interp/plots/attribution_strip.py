@@ -9,7 +9,6 @@ number, so that the sign reads in grey print too. This file must not know how sc
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from merit_interp.plots.cells import readable_on
+from merit_interp.plots.shown_text import isolated, shortened, undirected, wrapped
 from merit_interp.plots.signed_colours import signed_colour, signed_scale
 from merit_interp.plots.style import GREY, INK, TITLE_PIXELS, plain, styled
 from merit_interp.records import AttributedItem, FrameAttribution
@@ -31,7 +31,7 @@ FRAMES_PIXELS, ROW_PIXELS, BELOW_PIXELS, LINE_PIXELS = 104, 34, 64, 17
 FRAME_PIXELS = 64
 """Width that a frame needs, so that its numbers do not run into the next one's."""
 LINE_LETTERS = 96
-"""Letters of a line of text above a figure."""
+"""Columns of a line of text above a figure."""
 MOST_NUMBERS = 12
 """With more frames a cell has no room for its number."""
 
@@ -42,7 +42,7 @@ class StripRow:
 
     label: str
     chosen: str
-    """The option that it chose; empty for a mean over draws."""
+    """The option that it chose, without marks of direction; empty for a mean over draws."""
     correct: bool
     scores: tuple[float, ...]
     """Of each unit, in nats."""
@@ -55,8 +55,10 @@ class AttributionStrip:
     item: str
     skill: str
     question: str
+    """Without marks of direction and control characters, as are the options."""
     options: tuple[str, ...]
-    answer: str
+    answer: int
+    """Which of the options is right."""
     rows: tuple[StripRow, ...]
     thumbnails: tuple[str, ...]
     """Each frame as a data URI."""
@@ -76,9 +78,12 @@ class AttributionStrip:
     @property
     def lines(self) -> tuple[str, str]:
         """The options with the right one marked, and each model's answer."""
-        options = " / ".join(f"{o} (right)" if o == self.answer else o for o in self.options)
+        options = " / ".join(
+            f"{isolated(option)} (right)" if place == self.answer else isolated(option)
+            for place, option in enumerate(self.options)
+        )
         answers = ", ".join(
-            f"{row.label}: {row.chosen} {'✓' if row.correct else '✗'}"
+            f"{row.label}: {isolated(row.chosen)} {'✓' if row.correct else '✗'}"
             for row in self.rows
             if row.chosen
         )
@@ -92,8 +97,8 @@ class AttributionStrip:
             f"{row.label}: " + ", ".join(signed_text(score, 2) for score in row.scores)
             for row in self.rows
         )
-        text = f"{self.question} {'. '.join(self.lines)}. {len(self.thumbnails)} frames, {where}."
-        return f"{text} Nats by frame: {rows}."
+        asked = f"{isolated(self.question)} {'. '.join(self.lines)}."
+        return f"{asked} {len(self.thumbnails)} frames, {where}. Nats by frame: {rows}."
 
 
 def attribution_strip(run: AttributionRun, item_set: str, item: str) -> AttributionStrip:
@@ -117,9 +122,9 @@ def attribution_strip(run: AttributionRun, item_set: str, item: str) -> Attribut
     return AttributionStrip(
         item=item,
         skill=picture.skill,
-        question=picture.question,
-        options=picture.options,
-        answer=picture.options[picture.answer],
+        question=undirected(picture.question),
+        options=tuple(undirected(option) for option in picture.options),
+        answer=picture.answer,
         rows=_rows(found, picture, run.method),
         thumbnails=picture.thumbnails,
         starts_s=picture.starts_s,
@@ -143,7 +148,7 @@ def _rows(
         rows.append(
             StripRow(
                 label=Series(model, VIDEO, method).label,
-                chosen="" if chosen is None else picture.options[chosen],
+                chosen="" if chosen is None else undirected(picture.options[chosen]),
                 correct=chosen == picture.answer,
                 scores=tuple(float(score) for score in scores),
             )
@@ -172,10 +177,10 @@ def draw_attribution_strip(strip: AttributionStrip) -> go.Figure:
         ],
         hovertemplate="%{customdata} nats<extra></extra>",
     )  # fmt: skip
-    above = [line for text in strip.lines for line in textwrap.wrap(text, LINE_LETTERS)]
+    above = [line for text in strip.lines for line in wrapped(text, LINE_LETTERS)]
     top = TITLE_PIXELS + LINE_PIXELS * len(above)
     height = top + FRAMES_PIXELS + ROW_PIXELS * n_rows + BELOW_PIXELS
-    title = textwrap.shorten(strip.question, LINE_LETTERS, placeholder=" …")
+    title = isolated(shortened(strip.question, LINE_LETTERS))
     # beside the frames the rows' names and the scale
     readable = 240 + FRAME_PIXELS * min(n_frames, MOST_NUMBERS)
     styled(figure, title=title, height=height, readable=readable)

@@ -14,12 +14,14 @@ import html
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 import plotly.io
 import plotly.offline
 
 from merit_interp.errors import SettingError
+from merit_interp.plots.shown_text import legible
 from merit_interp.plots.style import readable_pixels, untitled
 from merit_interp.record_files import write_whole
 
@@ -112,7 +114,7 @@ def write_pictures(figures: Mapping[Path, go.Figure], *, width: int = PICTURE_WI
         drawn = {path: Path(directory) / f"{n}{path.suffix}" for n, path in enumerate(figures)}
         wanted = [
             {
-                "fig": figure.to_dict(),
+                "fig": _legible(figure.to_dict()),
                 "path": str(drawn[path]),
                 "opts": {
                     "format": path.suffix[1:], "width": width, "height": figure.layout.height,
@@ -131,3 +133,17 @@ def write_pictures(figures: Mapping[Path, go.Figure], *, width: int = PICTURE_WI
             ) from None
         for path, picture in drawn.items():
             write_whole(path, picture.read_bytes())
+
+
+def _legible(value: Any) -> Any:
+    """A figure's description without characters that end a picture, as SVG has no place for them.
+
+    Names of items, options and kinds of question come from others, and from models' own texts.
+    """
+    if isinstance(value, str):
+        return legible(value)
+    if isinstance(value, dict):
+        return {key: _legible(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_legible(part) for part in value]
+    return value

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from merit_interp.plots.attribution_strip import AttributionStrip, attribution_strip
 from merit_interp.plots.cells import WHITE, readable_on
+from merit_interp.plots.shown_text import isolated, shortened
 from merit_interp.plots.signed_colours import signed_colour
 from merit_interp.tables.attribution_examples import KINDS
 from merit_interp.tables.attribution_frames import VIDEO
@@ -21,6 +22,8 @@ from merit_interp.tables.number_text import signed_text
 
 MOST_ITEMS = 200
 """Items of the browser; the records have all."""
+LISTED_LETTERS = 70
+"""Columns of a question in the list of items."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ class BrowsedRow:
 
     label: str
     answer: str
-    """The option that it chose, with a mark; empty for a mean over draws."""
+    """The option that it chose; empty for a mean over draws."""
+    mark: str
+    """Whether that is right."""
     cells: tuple[BrowsedCell, ...]
 
 
@@ -60,6 +65,11 @@ class BrowsedItem:
     kind: str
     """One of `tables.attribution_examples.KINDS`, or empty."""
     rows: tuple[BrowsedRow, ...]
+
+    @property
+    def listed(self) -> str:
+        """The question in the list, where markup has no place."""
+        return isolated(shortened(self.strip.question, LISTED_LETTERS))
 
     @property
     def kind_in_words(self) -> str:
@@ -104,7 +114,8 @@ def _browsed(strip: AttributionStrip, kind: str) -> BrowsedItem:
     rows = tuple(
         BrowsedRow(
             label=row.label,
-            answer=f"{row.chosen} {'✓' if row.correct else '✗'}" if row.chosen else "",
+            answer=row.chosen,
+            mark="✓" if row.correct else "✗",
             cells=tuple(
                 _cell(score, strip.limit, n_frames)
                 for score, n_frames in zip(row.scores, sizes, strict=True)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 
 from merit_interp.plots.attribution_controls import (
@@ -20,8 +21,10 @@ from merit_interp.plots.attribution_strip import (
     attribution_strip,
     draw_attribution_strip,
 )
+from merit_interp.plots.files import write_pictures
 from merit_interp.plots.signed_colours import SIGNED, minus_signs, signed_scale
 from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
+from tests.chromium import needs_chromium
 from tests.synthetic_attribution import UNITS, write_attribution
 
 
@@ -66,6 +69,58 @@ def test_a_strip_has_the_frames_and_a_row_for_each_model(strip: AttributionStrip
     assert not strip.rows[0].correct
     assert strip.rows[1].correct
     assert strip.limit == max(abs(s) for row in strip.rows for s in row.scores)
+
+
+OPTIONS = ("\u0642\u0644\u0628", "\u202ereversed", "\u0642\u0645\u0631", "b\x07d")
+
+
+def odd(strip: AttributionStrip, findings: AttributionFindings, **changes: object) -> go.Figure:
+    """The figure of an item with other texts."""
+    picture, *others = findings.run.items
+    assert picture.item == strip.item
+    changed = dataclasses.replace(picture, **changes)  # type: ignore[arg-type]
+    run = dataclasses.replace(findings.run, items=(changed, *others))
+    return draw_attribution_strip(attribution_strip(run, "validation", picture.item))
+
+
+def test_marks_stay_beside_their_option_whatever_way_it_reads(
+    strip: AttributionStrip, findings: AttributionFindings
+) -> None:
+    figure = odd(strip, findings, options=OPTIONS, answer=2, question=f"{OPTIONS[0]} (1)?")
+    text = figure.layout.annotations[0].text
+    assert text.startswith(
+        "Options: \u2068\u0642\u0644\u0628\u2069 / reversed / "
+        "\u2068\u0642\u0645\u0631\u2069 (right) / b\ufffdd<br>"
+    )
+    assert "VLM: \u2068\u0642\u0644\u0628\u2069 ✗, Merged: reversed ✗" in text
+    assert figure.layout.title.text == f"\u2068{OPTIONS[0]} (1)?\u2069"
+
+
+def test_options_that_look_alike_are_not_both_right(
+    strip: AttributionStrip, findings: AttributionFindings
+) -> None:
+    figure = odd(strip, findings, options=("heart", "\u202dheart"), answer=1)
+    assert figure.layout.annotations[0].text.startswith("Options: heart / heart (right)<br>")
+
+
+def test_a_question_without_spaces_is_cut_and_not_left_out(
+    strip: AttributionStrip, findings: AttributionFindings
+) -> None:
+    question = "\u8d64\u3044\u4e38\u306e\u3042\u3068" * 30
+    assert odd(strip, findings, question=question).layout.title.text == f"{question[:47]} …"
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_no_text_ends_a_picture(strip: AttributionStrip, tmp_path: Path) -> None:
+    figure = draw_attribution_strip(strip)
+    # as a name would that comes into a figure on some other way
+    figure.update_layout(title_text="a\x00b\x07c\ufffe")
+    figure.update_xaxes(ticktext=["\x1b[31m"] * UNITS)
+    write_pictures({tmp_path / "a.png": figure, tmp_path / "a.svg": figure})
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert "a\ufffdb\ufffdc" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert figure.layout.title.text == "a\x00b\x07c\ufffe"
 
 
 def test_a_strip_draws_every_frame_on_one_scale(strip: AttributionStrip) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from merit_interp.report.item_browser import browsed_items
 from merit_interp.report.run_report import write_report
 from merit_interp.tables.attribution_tables import attribution_findings
 from tests.chromium import needs_chromium
-from tests.opened_page import use_page
+from tests.opened_page import look_at, use_page
 from tests.synthetic_attribution import write_attribution
 from tests.synthetic_run import write_run
 
@@ -24,6 +26,40 @@ READ = """[
     (a) => a.querySelector('h4').id),
   document.activeElement.dataset.browser,
 ]"""
+
+
+# where each option, and the mark behind the right one, begins in its line
+PLACES = """(() => {
+  const article = document.querySelector(".browser article:not([hidden])");
+  const line = article.querySelector("p");
+  const left = (node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    return range.getBoundingClientRect().left;
+  };
+  const parts = Array.from(line.childNodes).filter((node) => node.textContent.trim());
+  return {
+    title: article.querySelector("h4").textContent,
+    parts: parts.slice(1).map(
+      (node) => [node.textContent.trim().split(/\\s+/).join(" "), left(node)]),
+    answers: Array.from(article.querySelectorAll(".ends")).map(
+      (e) => [e.textContent, left(e.firstChild) < left(e.lastChild)]),
+    listed: document.querySelector('[data-browser="item"] option').textContent,
+    beyond: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  };
+})()"""
+PRINTED = """(() => {
+  const open = () => Array.from(document.querySelectorAll("details")).map((part) => part.open);
+  const before = open();
+  dispatchEvent(new Event("beforeprint"));
+  const during = open();
+  dispatchEvent(new Event("afterprint"));
+  const rules = Array.from(document.styleSheets[0].cssRules).filter(
+    (rule) => rule.media && rule.media.mediaText === "print");
+  const exact = rules.flatMap((rule) => Array.from(rule.cssRules)).filter(
+    (rule) => rule.style && rule.style.printColorAdjust === "exact");
+  return [before, during, open(), exact.map((rule) => rule.selectorText)];
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +79,8 @@ def test_items_that_merging_changed_come_first(run: Path) -> None:
     assert set(kinds[12:]) == {"kept_right"}
     first = items[0]
     assert [row.label for row in first.rows][:2] == ["VLM", "Merged"]
-    assert [row.answer for row in first.rows][:2] == ["the square ✗", "the star ✓"]
+    answers = [(row.answer, row.mark) for row in first.rows]
+    assert answers[:2] == [("the square", "✗"), ("the star", "✓")]
     assert all(sum(cell.n_frames for cell in row.cells) == 8 for row in first.rows)
     assert [flag for _, _, flag in first.frames].count(True) == 1
     assert len(browsed_items(findings, "validation", most=5)) == 5
@@ -91,4 +128,61 @@ def test_the_browser_works_by_keyboard_and_asks_the_network_for_nothing(run: Pat
         ["2 of 40", ["item-1"], "1"],
     )
     assert seen.requests == ()
+    assert seen.complaints == ()
+
+
+@pytest.fixture
+def odd(run: Path, tmp_path: Path) -> Path:
+    """The page of a run whose first item has texts that turn, and a word without an end."""
+    copy = tmp_path / "odd"
+    shutil.copytree(run, copy)
+    path = copy / "attribute" / "attributed_items.jsonl"
+    first = browsed_items(attribution_findings(run / "attribute"), "validation")[0].strip.item
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if row["item"] == first:
+            row["question"] = "\u0642\u0644\u0628 " + "x" * 400
+            row["options"] = [
+                "\u0642\u0644\u0628",
+                "\u202ereversed",
+                "\u0642\u0645\u0631",
+                "y" * 300,
+            ]
+            row["answer"] = 2
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return write_report(copy)
+
+
+@pytest.mark.browser
+@needs_chromium
+@pytest.mark.parametrize("width", [390, 1280])
+def test_texts_of_items_turn_nothing_and_push_nothing_aside(odd: Path, width: int) -> None:
+    seen = asyncio.run(look_at(odd, width=width, read=PLACES))
+    (found,) = seen.values
+    assert found["title"] == "\u0642\u0644\u0628 " + "x" * 400
+    # a select has no place for markup
+    assert found["listed"].startswith("1. \u2068\u0642\u0644\u0628 xxx")
+    assert found["listed"].endswith(" …\u2069")
+    parts = dict(found["parts"])
+    assert list(parts) == [
+        "\u0642\u0644\u0628", "/", "reversed", "\u0642\u0645\u0631", "(right) /", "y" * 300,
+    ]  # fmt: skip
+    # the mark begins right of its option, and what follows right of the mark
+    assert parts["\u0642\u0644\u0628"] < parts["reversed"] < parts["\u0642\u0645\u0631"]
+    assert parts["\u0642\u0645\u0631"] < parts["(right) /"]
+    assert found["answers"][:2] == [["\u0642\u0644\u0628 ✗", True], ["reversed ✗", True]]
+    assert found["beyond"] <= 0
+    assert seen.complaints == ()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_what_is_folded_is_printed_and_folded_again(odd: Path) -> None:
+    seen = asyncio.run(use_page(odd, (), focus="select", read=PRINTED))
+    ((before, during, after, exact),) = seen.values
+    assert set(before) == {True, False}
+    assert all(during)
+    assert after == before
+    # browsers leave other colours behind text out
+    assert exact == [".mark, .frames"]
     assert seen.complaints == ()

@@ -16,14 +16,21 @@ boxes.forEach((box) => {
 addEventListener("resize", () => { boxes.forEach(mark); });
 // a printed page has another width than the window; style.css prints figures at four fifths
 const PAGE_PIXELS = 825;
+// what is folded would be missing on paper, where nobody can open it
+let opened = null;
 addEventListener("beforeprint", () => {
+  opened = Array.from(document.querySelectorAll("details:not([open])"));
+  opened.forEach((part) => { part.open = true; });
   plots().forEach((plot) => Plotly.relayout(plot, { width: PAGE_PIXELS }));
 });
 addEventListener("afterprint", () => {
+  opened.forEach((part) => { part.open = false; });
+  opened = null;
   plots().forEach((plot) => Plotly.relayout(plot, { width: null, autosize: true }));
 });
 // a figure in a closed part of the page has no width until it is opened
 document.querySelectorAll("details").forEach((part) => part.addEventListener("toggle", () => {
+  if (!part.open || opened) { return; }
   part.querySelectorAll(".js-plotly-plot").forEach((plot) => Plotly.Plots.resize(plot));
 }));
 // the item browser: one article at a time, chosen by list or buttons
