@@ -7,6 +7,7 @@ This file must not compute a number; it shows those of `tables`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rich.table import Table
 from merit_interp.tables.control_verdict import control_lines
 from merit_interp.tables.item_frames import item_scores
 from merit_interp.tables.model_names import MERGED, VLM, is_random_draw, model_label
+from merit_interp.tables.number_text import MISSING, number_text
 from merit_interp.tables.pair_consistency import pair_table
 from merit_interp.tables.run_records import RunRecords, read_run
 from merit_interp.tables.skills import ALL, SKILLS, baseline_summary
@@ -80,7 +82,7 @@ def _under_controls(controls: pd.DataFrame, item_set: str) -> Table:
     for name in ("n", "video", "under", "drop"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in controls.to_dict("records"):
-        shown = (f"{100 * row[name]:.1f}" for name in ("video_accuracy", "accuracy"))
+        shown = (_percent(row[name]) for name in ("video_accuracy", "accuracy"))
         skill = ABBREVIATIONS.get(row["skill"], row["skill"])
         names = (row["video_control"].replace("_", " "), skill, model_label(row["model"]))
         if row["n_items"]:
@@ -108,7 +110,7 @@ def _pairs(pairs: pd.DataFrame, item_set: str) -> Table:
     for row in pairs.to_dict("records"):
         skill = ABBREVIATIONS.get(row["skill"], row["skill"])
         names = (skill, row["score"], model_label(row["model"]), str(row["n_pairs"]))
-        shown = (f"{100 * row[name]:.1f}" for name in ("chance", "consistency"))
+        shown = (_percent(row[name]) for name in ("chance", "consistency"))
         table.add_row(
             *names, *shown, _points(row, "delta_consistency") if row["n_compared"] else "-"
         )
@@ -128,8 +130,8 @@ def _before_and_after(summary: pd.DataFrame) -> Table:
             item_set,
             ABBREVIATIONS.get(skill, skill),
             str(merged["n_items"]),
-            f"{100 * vlm['accuracy']:.1f}",
-            f"{100 * merged['accuracy']:.1f}",
+            _percent(vlm["accuracy"]),
+            _percent(merged["accuracy"]),
             _change(merged),
         )
     return table
@@ -156,4 +158,12 @@ def _change(row: Mapping[Any, Any]) -> str:
 
 def _points(row: Mapping[Any, Any], name: str) -> str:
     estimate, low, high = (100 * row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    if math.isnan(estimate):
+        return MISSING  # not one item of it could be scored
+    if math.isnan(low):
+        return f"{estimate:+.1f} [{MISSING}]"  # too few videos
     return f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _percent(share: float) -> str:
+    return number_text(100 * share)
