@@ -89,6 +89,6 @@ BENCHMARK = Benchmark(
     files=lambda path, _: files_in(path, _FILE),
     checked="code",
     source="Hugging Face longvideobench/LongVideoBench",
-    evidence="position: numbers of frames, made times by the video file's own rate",
+    evidence="position: numbers of frames, made times by when the video file shows them",
     subsets=_GROUPS,
 )

@@ -4,9 +4,10 @@
 
 Options are in the order of their `choice_id`, the answer is a text, `start` and `end` bound the
 clip. The keys of `situations` are the frames that people annotated: numbers from 1 of all frames of
-the uncut video, as ffmpeg dumps them for Action Genome at each video's own rate. The rate is not in
-the annotations: it is read from the video file, so it is right for the published videos and wrong
-for copies at another rate, whose key frames mostly fall out of the clip and are dropped.
+the uncut video, as ffmpeg dumps them for Action Genome at each video's own rate. When a frame is
+shown is not in the annotations: it is read from the video file, so it is right for the published
+videos and wrong for copies at another rate, whose key frames mostly fall out of the clip and are
+dropped.
 """
 
 from __future__ import annotations
@@ -105,6 +106,6 @@ BENCHMARK = Benchmark(
     files=_files,
     checked="code",
     source="bobbywu.com/STAR; GitHub csbobby/STAR_Benchmark",
-    evidence="key frames by number, made times by the video file's own rate",
+    evidence="key frames by number, made times by when the video file shows them",
     subsets=_KINDS,
 )
