@@ -66,6 +66,9 @@ def print_controls(console: Console, records: RunRecords, scores: pd.DataFrame) 
     for item_set in dict.fromkeys(controls["item_set"]):
         if item_set == judged:
             rows = controls[(controls["category"] == ALL) & (controls["item_set"] == item_set)]
+            if not rows["n_items"].any():
+                print(f"Video controls on {item_set}: no question could be scored")
+                continue
             console.print(_under_controls(rows, item_set))
             print("\n".join(control_lines(controls, frame, item_set)))
             continue
