@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
+from merit_interp.plots.row_texts import ROW_PIXELS, mark_place, place_row_texts
 from merit_interp.plots.style import (
     GREY,
     LEGEND_PIXELS,
@@ -27,10 +29,6 @@ from merit_interp.plots.style import (
 from merit_interp.tables.attribution_frames import VIDEO
 from merit_interp.tables.attribution_series import METHOD_LABELS, Series
 from merit_interp.tables.number_text import signed_ends, signed_text
-
-ROW_PIXELS = 26
-OFFSET = 0.17
-"""Distance of a skill's mark from the middle of its row, in rows."""
 
 
 @dataclass(frozen=True)
@@ -113,16 +111,16 @@ def attribution_controls(
 def draw_attribution_controls(data: AttributionControls) -> go.Figure:
     """One row a series, a mark with its interval for each skill."""
     rows = data.rows
-    figure = go.Figure()
+    figure = make_subplots(rows=1, cols=1)
     skills = list(dict.fromkeys(point.skill for point in data.points))
-    middle = (len(skills) - 1) / 2
     for order, skill in enumerate(skills):
         points = [point for point in data.points if point.skill == skill]
         ends = [(point.mean, point.low, point.high) for point in points]
         mark = SKILL_MARKS[skill]
         figure.add_scatter(
             x=[100 * point.mean for point in points],
-            y=[rows.index(point.row) + 2 * OFFSET * (order - middle) for point in points],
+            y=[mark_place(rows.index(point.row), order=order, count=len(skills))
+               for point in points],
             mode="markers", name=mark.label,
             marker={"color": mark.colour, "symbol": mark.symbol, "size": 8,
                     "line": {"width": 2, "color": mark.colour}},
@@ -132,11 +130,8 @@ def draw_attribution_controls(data: AttributionControls) -> go.Figure:
         )  # fmt: skip
     height = TITLE_PIXELS + LEGEND_PIXELS + ROW_PIXELS * len(rows) + 60
     title = f"{data.item_set}: attribution on the evidence, every model and control"
-    styled(figure, title=title, height=height, readable=560)
-    figure.add_vline(x=0, line={"color": GREY, "width": 1.5, "dash": "dot"})
-    figure.update_yaxes(
-        tickvals=list(range(len(rows))), ticktext=[plain(row) for row in rows],
-        range=[len(rows) - 0.45, -0.55], showgrid=False, ticks="",
-    )  # fmt: skip
+    styled(figure, title=title, height=height)
+    figure.add_vline(x=0, line={"color": GREY, "width": 1.5, "dash": "dot"}, layer="below")
+    place_row_texts(figure, rows, row=1, col=1)
     figure.update_xaxes(title_text="Points beyond chance, 95% intervals by video")
     return figure

@@ -2,9 +2,8 @@
 
     figure = draw_attribution_measures(attribution_measures(shift, "validation", method="ig"))
 
-A filled mark is shown after correction for the number of rows, a hollow one is not. Texts stand
-above their rows, so that a phone keeps its width for the marks. This file must not know how scores
-are computed.
+A filled mark is shown after correction for the number of rows, a hollow one is not. This file must
+not know how scores are computed.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from merit_interp.plots.row_texts import ROW_PIXELS, mark_place, place_row_texts
 from merit_interp.plots.style import (
     GREY,
     LEGEND_PIXELS,
@@ -27,14 +27,8 @@ from merit_interp.plots.style import (
 )
 from merit_interp.tables.attribution_measures import MeasuredShift, measured_shifts
 
-ROW_PIXELS = 40
-"""Height of a row: its text above, its marks below."""
 GAP_PIXELS = 64
 """Between the two panels: the axis of the upper one, and its title."""
-OFFSET = 0.12
-"""Distance of a skill's mark from the middle of its row's marks, in rows."""
-TEXT, MARKS = -0.32, 0.18
-"""Where a row's text stands, and the middle of its marks, in rows from the row's place."""
 SYMBOLS = {"reasoning": "circle", "perception": "diamond", "other": "square"}
 
 
@@ -93,7 +87,7 @@ def draw_attribution_measures(data: AttributionMeasures) -> go.Figure:
         vertical_spacing=GAP_PIXELS / plot if len(units) > 1 else 0,
     )  # fmt: skip
     height = TITLE_PIXELS + 2 * LEGEND_PIXELS + plot + 60
-    title = f"{data.item_set}: merged − VLM, by measure"
+    title = f"{data.item_set}: merged − VLM, every method and measure"
     styled(figure, title=title, height=height)
     # on a phone the legend takes two rows
     figure.update_layout(margin_t=TITLE_PIXELS + 2 * LEGEND_PIXELS)
@@ -106,14 +100,14 @@ def draw_attribution_measures(data: AttributionMeasures) -> go.Figure:
 def _draw_unit(figure: go.Figure, data: AttributionMeasures, in_nats: bool, number: int) -> None:
     rows = data.rows(in_nats=in_nats)
     scale = 1.0 if in_nats else 100.0
-    middle = (len(data.by_skill) - 1) / 2
     at = {"row": number, "col": 1}
     for order, (skill, shifts) in enumerate(data.by_skill):
         own = [shift for shift in shifts if shift.in_nats == in_nats]
         mark = SKILL_MARKS[skill]
         figure.add_scatter(
             x=[scale * s.difference for s in own],
-            y=[rows.index(row_text(s)) + MARKS + 2 * OFFSET * (order - middle) for s in own],
+            y=[mark_place(rows.index(row_text(s)), order=order, count=len(data.by_skill))
+               for s in own],
             mode="markers", showlegend=False,
             marker={"color": [mark.colour if s.side else "white" for s in own],
                     "symbol": SYMBOLS[skill], "size": 9,
@@ -123,14 +117,7 @@ def _draw_unit(figure: go.Figure, data: AttributionMeasures, in_nats: bool, numb
             text=[plain(_hover(s)) for s in own], hovertemplate="%{text}<extra></extra>", **at,
         )  # fmt: skip
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5, "dash": "dot"}, layer="below", **at)
-    for place, row in enumerate(rows):
-        figure.add_annotation(
-            x=0, xref="x domain", xanchor="left", y=place + TEXT, yanchor="middle",
-            text=plain(row), showarrow=False, font={"size": 12}, bgcolor="white", borderpad=1, **at,
-        )  # fmt: skip
-    figure.update_yaxes(
-        range=[len(rows) - 0.5, -0.6], showgrid=False, showticklabels=False, ticks="", **at
-    )
+    place_row_texts(figure, rows, row=number, col=1)
     unit = "Nats" if in_nats else "Points"
     figure.update_xaxes(title_text=f"{unit}, 95% by video; right: to the evidence", **at)
 

@@ -21,8 +21,8 @@ from merit_interp.plots.signed_colours import signed_colour, signed_scale
 from merit_interp.plots.style import INK, SEQUENTIAL, SKILL_MARKS, styled
 from merit_interp.tables.lens_attention import ALL
 from merit_interp.tables.lens_direct import NONE
+from merit_interp.tables.lens_heads import heads_shown
 from merit_interp.tables.lens_layers import CHANGE
-from merit_interp.tables.lens_verdict import ALPHA
 from merit_interp.tables.number_text import MINUS, number_text, signed_text
 
 ROW_PIXELS = 26
@@ -48,8 +48,8 @@ class HeadMap:
     values: tuple[tuple[float, ...], ...]
     """(layers, columns); NaN where there is none."""
     shown: tuple[tuple[bool, ...], ...]
-    """(layers, columns) whether the number is told from zero: by its 95% interval, or by the
-    corrected p-value where the panel has one."""
+    """(layers, columns) whether the number is told from zero: by its 95% interval, and by
+    the corrected p-value where the panel has one."""
     signed: bool = True
     """Whether values lie on both sides of zero."""
 
@@ -126,7 +126,7 @@ def cost_maps(heads: pd.DataFrame, *, model: str) -> HeadMaps:
     name = f"cost_{model}"
     rows = heads[heads[name].notna()]
     rows = rows.assign(
-        value=rows[name], shown=rows[f"p_{model}_holm"] < ALPHA, column=rows["head"].astype(str)
+        value=rows[name], shown=heads_shown(rows, model), column=rows["head"].astype(str)
     )
     label = {"vlm": "VLM", "merged": "merged model"}[model]
     title = f"Cost of masking each head alone in the {label} (nats of margin; {CROSS_CORRECTED})"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from merit_interp.statistics.multiplicity import holm
+from merit_interp.tables.agreement import side_shown
 from merit_interp.tables.attribution_frames import VIDEO
 from merit_interp.tables.attribution_series import METHOD_LABELS
 from merit_interp.tables.model_names import MERGED, VLM
@@ -23,7 +24,6 @@ from merit_interp.tables.number_text import signed_ends, signed_text
 
 HEADLINE = "excess_mass"
 """The measure that a run's first sentence is about."""
-ALPHA = 0.05
 MEASURE_LABELS = {
     "excess_mass": "mass",
     "excess_positive_mass": "positive mass",
@@ -57,10 +57,11 @@ class MeasuredShift:
 
     @property
     def side(self) -> int:
-        """1 where it is shown to move to the evidence, -1 away from it, 0 where neither is."""
-        if not self.p_holm < ALPHA:
-            return 0
-        return 1 if self.difference > 0 else -1
+        """1 where it is shown to move to the evidence, -1 away from it, 0 where neither is.
+
+        Shown is what the corrected p-value and the interval both say.
+        """
+        return side_shown(self.low, self.high, self.p_holm) or 0
 
     @property
     def in_nats(self) -> bool:

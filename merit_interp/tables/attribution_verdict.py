@@ -14,6 +14,7 @@ import math
 
 import pandas as pd
 
+from merit_interp.tables.agreement import ABOVE, BELOW, side_shown
 from merit_interp.tables.attribution_frames import VIDEO
 from merit_interp.tables.attribution_measures import HEADLINE, measured_shifts, others_sentence
 from merit_interp.tables.attribution_series import RANDOMISED
@@ -85,11 +86,10 @@ def _skill_line(rows: pd.DataFrame, skill: str) -> str:
 
 
 def _moved(row: pd.Series) -> str:
-    word = "no clear shift"
-    if row["difference_low"] > 0:
-        word = "it moved TO the evidence"
-    elif row["difference_high"] < 0:
-        word = "it moved AWAY from the evidence"
+    side = side_shown(row["difference_low"], row["difference_high"], row["difference_p"])
+    word = {
+        ABOVE: "it moved TO the evidence", BELOW: "it moved AWAY from the evidence",
+    }.get(side or 0, "no clear shift")  # fmt: skip
     # items that all moved alike have no spread to measure a size by
     known = math.isfinite(row["effect_size"])
     size = f", d = {number_text(row['effect_size'], 2)}" if known else ""

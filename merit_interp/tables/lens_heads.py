@@ -18,6 +18,7 @@ from merit_interp.statistics.clusters import FloatArray
 from merit_interp.statistics.contrasts import LinearMeans, linear_means
 from merit_interp.statistics.multiplicity import holm
 from merit_interp.statistics.paired import paired_difference
+from merit_interp.tables.agreement import side_shown
 from merit_interp.tables.lens_frames import SKILLS, LensRun
 from merit_interp.tables.masking_effects import PRIMARY, ModelEffects
 from merit_interp.tables.model_names import MERGED, VLM
@@ -80,6 +81,21 @@ def head_frame(run: LensRun, *, seed: int = 0) -> pd.DataFrame:
         parts.append(part)
     frame = pd.concat(parts, ignore_index=True)
     return frame.reindex(columns=list(HEAD_COLUMNS)).astype(HEAD_COLUMNS)
+
+
+def heads_shown(frame: pd.DataFrame, model: str) -> pd.Series[bool]:
+    """Which heads are shown to matter: by the corrected p-value and the interval of their cost.
+
+    Args:
+        frame: As `head_frame` returns it, or rows of it.
+        model: In which model they were masked: `vlm` or `merged`.
+
+    Returns:
+        A value a row.
+    """
+    columns = [f"cost_{model}_low", f"cost_{model}_high", f"p_{model}_holm"]
+    shown = [side_shown(*row) is not None for row in frame[columns].to_numpy(dtype=float).tolist()]
+    return pd.Series(shown, index=frame.index, dtype=bool)
 
 
 def _means(run: LensRun, skill: str) -> dict[str, LinearMeans]:

@@ -20,6 +20,7 @@ import pandas as pd
 from merit_interp.tables.lens_attention import ALL
 from merit_interp.tables.lens_change_cost import LayeredCorrelation, change_against_cost
 from merit_interp.tables.lens_frames import SKILLS, LensRun
+from merit_interp.tables.lens_heads import heads_shown
 from merit_interp.tables.lens_layers import CHANGE, onset
 from merit_interp.tables.masking_effects import layers_text
 from merit_interp.tables.model_names import MERGED, VLM, model_label
@@ -178,7 +179,7 @@ def _heads(run: LensRun, heads: pd.DataFrame) -> str:
 def _masked(rows: pd.DataFrame, skill: str, model: str) -> str:
     """How many heads are shown to matter, and which of these most."""
     cost = f"cost_{model}"
-    shown = rows[rows[f"p_{model}_holm"] < ALPHA]
+    shown = rows[heads_shown(rows, model)]
     text = f"masking a single one is shown to change {skill} for {len(shown)} of {len(rows)}"
     if shown.empty:
         return text

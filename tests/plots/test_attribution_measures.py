@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from merit_interp.plots.attribution_controls import attribution_controls
+from merit_interp.plots.attribution_controls import (
+    attribution_controls,
+    draw_attribution_controls,
+)
 from merit_interp.plots.attribution_measures import (
     AttributionMeasures,
     attribution_measures,
     draw_attribution_measures,
 )
+from merit_interp.plots.style import readable_pixels
 from merit_interp.tables.attribution_tables import AttributionFindings, attribution_findings
 from tests.synthetic_attribution import write_attribution
 
@@ -64,6 +68,15 @@ def test_shares_alone_and_nothing_at_all_can_be_drawn(measures: AttributionMeasu
     assert len(list(draw_attribution_measures(alone).select_xaxes())) == 1
     empty = AttributionMeasures("validation", ())
     assert draw_attribution_measures(empty).layout.height > 0
+
+
+def test_a_phone_needs_no_sideways_scrolling(
+    findings: AttributionFindings, measures: AttributionMeasures
+) -> None:
+    controls = attribution_controls(findings.shift, "validation", method="ig")
+    for figure in (draw_attribution_measures(measures), draw_attribution_controls(controls)):
+        assert readable_pixels(figure) == 0
+        assert not any(axis.showticklabels for axis in figure.select_yaxes())
 
 
 def test_a_control_that_masks_fewer_layers_is_called_so(findings: AttributionFindings) -> None:

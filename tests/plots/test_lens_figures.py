@@ -96,6 +96,8 @@ def test_costs_are_crossed_as_the_verdict_counts_them(findings: LensFindings) ->
     )  # fmt: skip
     costs = cost_maps(heads, model="merged")
     assert [panel.shown for panel in costs.panels] == [((True, False),), ((False, False),)]
+    wide = cost_maps(heads.assign(cost_merged_low=-0.1), model="merged")
+    assert not any(shown for panel in wide.panels for row in panel.shown for shown in row)
     words = costs.describe()
     assert "Reasoning (TR): most at layer 1, head 0, +1.0 nats." in words
     assert "Perception (TP): most at layer 1, head 1, +3.0 nats, none is shown." in words

@@ -109,7 +109,10 @@ def test_nothing_to_find_is_said(tmp_path: Path) -> None:
 def test_the_head_that_is_named_is_one_that_is_shown(findings: LensFindings) -> None:
     """A greater cost that may be chance, corrected for the number of heads, is not named."""
     heads = findings.heads.assign(
-        cost_merged=[1.0, 3.0, -1.0, -3.0], p_merged_holm=[0.01, 0.08, 0.01, 0.01]
+        cost_merged=[1.0, 3.0, -1.0, -3.0],
+        p_merged_holm=[0.01, 0.08, 0.01, 0.01],
+        cost_merged_low=[0.5, 2.0, -2.0, -4.0],
+        cost_merged_high=[1.5, 4.0, -0.5, -2.0],
     )
     text = verdict_on(heads, findings)
     assert "reasoning for 1 of 2 (greatest cost of these: head 0 of layer 1, 1.00 nats" in text
@@ -199,6 +202,7 @@ def test_runs_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no finished lens run"):
         lens_findings(run)
     run = write_lens(tmp_path / "damaged")
-    (run / "readings.jsonl").write_text('{"item": "a"}\n')
+    readings = run / "readings.jsonl"
+    readings.write_text('{"item": "a"}\n' * len(readings.read_text().splitlines()))
     with pytest.raises(RunError, match="or damaged"):
         lens_findings(run)
