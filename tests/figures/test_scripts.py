@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import merit_interp as mi
 from tests.chromium import needs_chromium
 from tests.synthetic_study import write_study
 
@@ -17,21 +18,33 @@ ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "figures"
 GALLERY = {"skills", "recipe", "mask-layers", "frames-item", "frames-shift", "video-controls"}
 DRAWN = {
+    "attribution_controls": {"attribution-controls", "attribution-measures"},
     "attribution_heatmap": {"attribution-overview", "attribution-item-v03-0"},
+    "category_costs": {"mask-categories-vlm"},
     "chosen_against_random": {"mask-sets"},
     "depth_map": {"mask-depth"},
+    "every_figure": {"pareto", "mask-sets", "lens-direct"},
     "evidence_shift": {"attribution-shift"},
     "head_map": {
         "lens-attention-heads",
         "lens-head-changes",
         "lens-head-costs",
         "lens-direct-heads",
+        "lens-costs",
     },
     "layer_importance": {"mask-layers"},
+    "lens_layers": {"lens-layers", "lens-attention", "lens-direct"},
     "recipe_strip": {"recipe"},
     "search": {"search-landscape", "search-history", "pareto"},
     "skills": {"skills", "skills-table"},
     "video_controls": {"video-controls-0", "video-controls-1"},
+}
+
+
+OPTIONS = {
+    "attribution_heatmap": ("--item", "v03-0"),
+    "category_costs": ("--model", "vlm"),
+    "every_figure": ("--names", "pareto,mask-sets,lens-direct"),
 }
 
 
@@ -61,12 +74,42 @@ def test_html_is_written_without_a_browser_and_a_line_says_so(
 ) -> None:
     without_browser(monkeypatch, tmp_path)
     out = tmp_path / "out"
-    more = ("--item", "v03-0") if name == "attribution_heatmap" else ()
-    script(name, study, "--out", out, *more, monkeypatch=monkeypatch)
+    script(name, study, "--out", out, *OPTIONS.get(name, ()), monkeypatch=monkeypatch)
     assert {path.stem for path in out.glob("*.html")} == DRAWN[name]
     told = capsys.readouterr()
     assert told.err.startswith("HTML alone: pictures need Chrome or Chromium")
     assert set(told.out.split()) == {str(path) for path in out.glob("*.html")}
+
+
+def test_one_command_draws_every_figure_of_a_run(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_browser(monkeypatch, tmp_path)
+    script("every_figure", study, "--out", tmp_path, monkeypatch=monkeypatch)
+    figures = set(mi.open_run(study).figures)
+    assert {path.stem for path in tmp_path.glob("*.html")} == figures
+    assert len(figures) > 20
+    # and each has a script that says what it answers, but the accuracies on one item set alone
+    own = set().union(*(names for name, names in DRAWN.items() if name != "every_figure"))
+    script("category_costs", study, "--out", tmp_path / "one", monkeypatch=monkeypatch)
+    own |= {path.stem for path in (tmp_path / "one").glob("*.html")}
+    assert {name for name in figures - own if not name.startswith("skills-")} == set()
+    assert own <= figures | {"mask-categories-vlm", "attribution-item-v03-0"}
+
+
+def test_a_name_that_is_no_figure_lists_those_that_are(
+    study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for options in (("every_figure", "--names", "mask-set"), ("category_costs", "--model", "x")):
+        with pytest.raises(SystemExit) as end:
+            script(options[0], study, *options[1:], "--out", tmp_path, monkeypatch=monkeypatch)
+        assert end.value.code == 2
+        told = capsys.readouterr().err
+        assert ("mask-sets" in told) == (options[0] == "every_figure")
+        assert ("merged" in told) == (options[0] == "category_costs")
 
 
 @pytest.mark.browser
