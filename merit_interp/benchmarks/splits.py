@@ -17,6 +17,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -145,8 +146,8 @@ _HASHED_WITH_VIDEOS = "v2:"
 def split_hash(parts: Mapping[Part, Sequence[Item]]) -> str:
     """`v2:sha256:...` over each part's name and its items, sorted.
 
-    Of an item it takes the id and all that keeps items together: video, group and pair. Of ids
-    alone, parts would hash equally after the videos were exchanged under them.
+    Of an item it takes the id and what keeps items together: the name of its video file, group and
+    pair. Of ids alone, parts would hash equally after the videos were exchanged under them.
     """
     return _HASHED_WITH_VIDEOS + _hash(parts, _identity)
 
@@ -162,7 +163,8 @@ def splits_as(parts: Mapping[Part, Sequence[Item]], recorded: str) -> bool:
 
 
 def _identity(item: Item) -> list[str]:
-    return [item.id, os.path.normpath(item.video), item.group, item.pair]
+    # the file's name alone: videos may be moved
+    return [item.id, Path(item.video).name, item.group, item.pair]
 
 
 def _hash(parts: Mapping[Part, Sequence[Item]], name: Callable[[Item], object]) -> str:

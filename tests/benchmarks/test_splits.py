@@ -294,6 +294,9 @@ def test_the_hash_knows_videos_groups_and_pairs_and_an_earlier_one_ids_alone(fie
     other = dict(parts, validation=(dataclasses.replace(parts["validation"][0], **{field: "c"}),))  # type: ignore[arg-type]
     assert splits_as(parts, split_hash(parts))
     assert not splits_as(other, split_hash(parts))
+    # videos may be moved
+    moved = dict(parts, validation=(dataclasses.replace(parts["validation"][0], video="v/b.mp4"),))
+    assert splits_as(moved, split_hash(parts))
     # as it was written before version 2
     text = b'["search", ["a"]]["validation", ["b"]]'
     earlier = f"sha256:{hashlib.sha256(text).hexdigest()}"
