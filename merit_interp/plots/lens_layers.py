@@ -167,10 +167,14 @@ def _draw(figure: go.Figure, line: LensLine, shift: float, row: int, column: int
         line={"color": colour, "dash": dash, "width": 2},
         marker={"symbol": symbol, "size": 7, "line": {"width": 2, "color": colour}},
         error_y=interval_bars([(p.cost, p.low, p.high) for p in line.points], colour),
-        customdata=[f"after layer {p.layer}: {p.text()}" for p in line.points],
+        customdata=[f"{_place(p.layer)}: {p.text()}" for p in line.points],
         hovertemplate=plain(line_label(line.model)) + ", %{customdata}<extra></extra>",
         row=row, col=column,
     )  # fmt: skip
+
+
+def _place(layer: int) -> str:
+    return "before the first layer" if layer < 0 else f"after layer {layer}"
 
 
 def _mark(figure: go.Figure, data: LensLines, row: int, column: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,31 @@ def test_one_command_draws_every_figure_of_a_run(
     own |= {path.stem for path in (tmp_path / "one").glob("*.html")}
     assert {name for name in figures - own if not name.startswith("skills-")} == set()
     assert own <= figures | {"mask-categories-vlm", "attribution-item-v03-0"}
+
+
+def test_figures_write_their_numbers_in_one_way(study: Path) -> None:
+    run = mi.open_run(study)
+    for name in run.figures:
+        named = run.named_figure(name)
+        for text in (named.words, named.caption, *texts_of(json.loads(named.figure.to_json()))):
+            assert not ODD_NUMBER.search(text), f"{name}: {text[:200]}"
+
+
+ODD_NUMBER = re.compile(r"(?<![\w#.:-])-\d|[+−]0(\.0+)?(?![\d.])|\bnan\b|%\{[^}]*:[+]")
+"""A minus of ASCII, a zero with a sign, no number, and a sign that plotly would write."""
+
+
+def texts_of(node: object) -> Iterator[str]:
+    """All that a reader can be shown of a figure; no pictures, packed numbers or styles."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name not in {"source", "bdata", "colorscale", "template", "font"}:
+                yield from texts_of(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from texts_of(value)
+    elif isinstance(node, str):
+        yield node
 
 
 def test_a_name_that_is_no_figure_lists_those_that_are(
