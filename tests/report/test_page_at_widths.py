@@ -25,7 +25,7 @@ SECTIONS = {
     "controls": ("visual dependency", 2, 2),
     "pairs": ("Where a benchmark is built from pairs", 1, 0),
     "layers": ("Zeroing self-attention in the recipe", 2, 4),
-    "frames": ("Reasoning: the evidence holds", 1, 9),
+    "frames": ("Reasoning: the evidence holds", 1, 10),
     "lens": ("Logit lens: reasoning ends at", 1, 8),
     "search": ("12 recipes were tried", 0, 3),
     "training": ("The embedded pair was trained in the open", 1, 0),
