@@ -14,7 +14,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from merit_interp.plots.cells import CellText, write_cells
-from merit_interp.plots.masking_categories import CROSSED, FIELD_PIXELS, ROW_PIXELS
+from merit_interp.plots.masking_categories import (
+    CROSSED,
+    FIELD_PIXELS,
+    ROW_PIXELS,
+    UNNUMBERED_PIXELS,
+)
 from merit_interp.plots.masking_layers import UNIT, LayerCost
 from merit_interp.plots.signed_colours import marked_number, signed_colour, signed_scale
 from merit_interp.plots.style import (
@@ -26,8 +31,8 @@ from merit_interp.plots.style import (
 from merit_interp.tables.model_names import model_label
 from merit_interp.tables.number_text import number_text
 
-MOST_NUMBERED = 200
-"""With more heads the numbers in the fields would touch."""
+MOST_NUMBERED, MOST_HEADS = 200, 10
+"""With more fields, or more heads in a layer, the numbers and crosses would touch."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ def draw_head_costs(data: HeadCosts) -> go.Figure:
         subplot_titles=[SKILL_MARKS[skill].label for skill in data.skills] or None,
     )  # fmt: skip
     figure.update_annotations(font={"size": 13, "color": INK})
-    numbered = len(values) <= MOST_NUMBERED
+    n_heads = len(data.costs[0][0]) if data.costs else 1
+    numbered = len(values) <= MOST_NUMBERED and n_heads <= MOST_HEADS
     for column, rows in enumerate(data.costs, start=1):
         figure.add_heatmap(
             z=[[c.cost for c in row] for row in rows], **signed_scale(most),
@@ -127,8 +133,9 @@ def draw_head_costs(data: HeadCosts) -> go.Figure:
             row=1, col=column,
         )  # fmt: skip
     title = f"{model_label(data.model)}: cost of masking each head alone ({UNIT}; {CROSSED})"
-    n_heads = len(data.costs[0][0]) if data.costs else 1
-    readable = 120 + count * max(260, 40 + FIELD_PIXELS * n_heads if numbered else 0)
+    readable = 120 + count * max(
+        260, 40 + (FIELD_PIXELS if numbered else UNNUMBERED_PIXELS) * n_heads
+    )
     styled(figure, title=title, height=170 + ROW_PIXELS * n_layers, readable=readable)
     figure.update_xaxes(showgrid=False)
     figure.update_yaxes(range=[n_layers - 0.5, -0.5], showgrid=False, dtick=1 if numbered else None)

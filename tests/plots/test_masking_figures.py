@@ -162,6 +162,10 @@ def test_heads() -> None:
     texts = [text for trace in figure.data for text in trace.text or () if trace.xaxis == "x2"]
     assert sorted(texts) == ["15.0", "16.0", "5.0", "6.0", "−4.0 ×", "−5.0 ×"]
     assert head_costs(layers, model="vlm").skills == ()
+    # where numbers have no room, a minus and the cross stay
+    wide = pd.concat(layers.assign(heads=layers["heads"].astype(int) + 2 * n) for n in range(6))
+    figure = draw_head_costs(head_costs(wide.assign(heads=wide["heads"].map(str)), model="merged"))
+    assert {text for trace in figure.data for text in trace.text or ()} == {"×"}
 
 
 def test_names_are_text_not_markup(tmp_path: Path) -> None:
