@@ -215,7 +215,7 @@ def _changed(skill: str, found: Evidence) -> str:
 def _reasoning_rose(scores: SetScores) -> Claim:
     found = scores.against(VLM, "reasoning")
     if not found.difference.interval.n_items:
-        return Claim(REASONING_ROSE, None, "There are no reasoning items.")
+        return Claim(REASONING_ROSE, None, "No reasoning item was scored.")
     rose, fell = found.shows(ABOVE), found.shows(BELOW)
     why = f"; {found.why_open(ABOVE)}" if rose is None else "; it fell" if fell else ""
     text = f"{_changed('reasoning', found)}{why}."
@@ -227,7 +227,7 @@ def _perception_kept(scores: SetScores) -> Claim:
     found = scores.against(VLM, "perception")
     interval = found.difference.interval
     if not interval.n_items:
-        return Claim(PERCEPTION_KEPT, None, "There are no perception items.")
+        return Claim(PERCEPTION_KEPT, None, "No perception item was scored.")
     fell = found.shows(BELOW)
     # an end at the slack itself counts, whatever the last bit of its float is
     if interval.is_above(-PERCEPTION_SLACK - 1e-9):
@@ -287,7 +287,7 @@ def _which_reasons_better(found: Evidence) -> str:
 
 def _change_sentence(item_set: str, rose: Claim, kept: Claim) -> str:
     if rose.interval is None:
-        return f"Not judged: {item_set} has no reasoning items."
+        return f"Not judged: {item_set} has no reasoning item that was scored."
     gain = f"{points(rose.interval.estimate)} points on {item_set}"
     price = f"{points(kept.interval.estimate)} points" if kept.interval else ""
     if not rose.holds:
