@@ -12,7 +12,7 @@ import itertools
 from dataclasses import dataclass
 
 from merit_interp.plots.attribution_strip import AttributionStrip, attribution_strip
-from merit_interp.plots.cells import WHITE, readable_on
+from merit_interp.plots.cells import readable_on
 from merit_interp.plots.shown_text import isolated, shortened
 from merit_interp.plots.signed_colours import signed_colour
 from merit_interp.tables.attribution_examples import KINDS
@@ -38,11 +38,6 @@ class BrowsedCell:
     """Black or white, whichever stands out more from the cell's colour."""
     n_frames: int
     """Frames that share the score."""
-
-    @property
-    def is_dark(self) -> bool:
-        """Whether the text must be light."""
-        return self.text_colour == WHITE
 
 
 @dataclass(frozen=True)
