@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from merit_interp.statistics.clusters import FloatArray, Numbers
 from merit_interp.statistics.intervals import LEVEL, RESAMPLES
@@ -75,15 +76,22 @@ def spearman(
     return Correlation(estimate, low, high, p_value, points, level, method)
 
 
-def _standard_ranks(values: Numbers) -> FloatArray:
-    """Mean ranks, centred and of length 1; all zero where the values are constant."""
+def centred_ranks(values: Numbers) -> FloatArray:
+    """Ranks less their mean, each a multiple of one half; ties share their mean rank.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
     numbers = np.asarray(values, dtype=np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError("a value is not finite")
-    _, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-    mean_ranks = np.cumsum(counts) - (counts - 1) / 2
-    ranks: FloatArray = mean_ranks[inverse].astype(np.float64)
-    ranks -= ranks.mean() if ranks.size else 0.0
+    ranks: FloatArray = rankdata(numbers)
+    return ranks - (len(ranks) + 1) / 2
+
+
+def _standard_ranks(values: Numbers) -> FloatArray:
+    """Centred ranks of length 1; all zero where the values are constant."""
+    ranks = centred_ranks(values)
     length = float(np.linalg.norm(ranks))
     return ranks / length if length > 0 else ranks
 

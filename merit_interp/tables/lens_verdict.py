@@ -17,8 +17,9 @@ from typing import Any
 
 import pandas as pd
 
+from merit_interp.statistics.layered_correlation import LayeredCorrelation
 from merit_interp.tables.lens_attention import ALL
-from merit_interp.tables.lens_change_cost import LayeredCorrelation, change_against_cost
+from merit_interp.tables.lens_change_cost import change_against_cost
 from merit_interp.tables.lens_frames import SKILLS, LensRun
 from merit_interp.tables.lens_heads import heads_shown
 from merit_interp.tables.lens_layers import CHANGE, onset

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from merit_interp.errors import RunError
 from merit_interp.statistics.correlation import spearman
-from merit_interp.tables.lens_change_cost import change_against_cost, layered_correlation
+from merit_interp.tables.lens_change_cost import change_against_cost
 from merit_interp.tables.lens_layers import Onset, onset
 from merit_interp.tables.lens_tables import LensFindings, lens_findings, write_lens_tables
 from merit_interp.tables.lens_verdict import judge_lens
@@ -157,23 +156,6 @@ def test_a_correlation_within_layers_is_found(findings: LensFindings) -> None:
     text = verdict_on(heads_of_layers(change, cost, -1.0), findings)
     assert "with depth held fixed, heads whose weights changed more cost reasoning more" in text
     assert "in the unmerged VLM they cost reasoning less when masked" in text
-
-
-def test_exchanges_are_drawn_where_there_are_too_many() -> None:
-    generator = np.random.default_rng(1)
-    x, y = generator.normal(size=12), generator.normal(size=12)
-    layers = [0] * 6 + [1] * 6
-    every = layered_correlation(x, y, layers, resamples=720)
-    assert every.method == "all exchanges"
-    drawn = layered_correlation(x, y, layers, resamples=719, seed=3)
-    assert drawn.method == "719 random exchanges"
-    assert drawn.p_value == pytest.approx(every.p_value, abs=0.06)
-    assert layered_correlation(x, y, layers, resamples=719, seed=3) == drawn
-    one = layered_correlation(x, y, [0] * 12)
-    assert one.by_layers == pytest.approx(0)
-    # heads that have their layer for themselves cannot be exchanged
-    assert layered_correlation(x, y, range(12)).p_value == 1
-    assert math.isnan(layered_correlation(x, [1.0] * 12, layers).p_value)
 
 
 def verdict_on(heads: pd.DataFrame, findings: LensFindings) -> str:
